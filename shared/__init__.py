@@ -1,5 +1,5 @@
-"""What functions and jobs share. Nothing here imports ``functions``, ``jobs``, ``local`` or ``delivery``.
+"""Code shared by functions and jobs. Nothing here imports ``functions``, ``jobs``, ``local`` or ``delivery``.
 
-``domain`` has rules without I/O, ``clients`` the connections, ``storage`` the statements, ``http`` what HTTP functions
-have in common, ``payments`` the payment providers. See docs/architecture.md.
+``domain`` has rules without I/O, ``clients`` the connections, ``storage`` the SQL statements, ``http`` the common parts
+of HTTP functions, ``payments`` the payment providers. See docs/architecture.md.
 """

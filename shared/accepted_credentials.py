@@ -1,4 +1,4 @@
-"""The credentials that a dependency takes, as the description of its routes shows them.
+"""The credentials that a dependency accepts, as shown in the OpenAPI description of its routes.
 
 OpenAPI's ``security`` is a list of choices; the empty one means that no credential is needed.
 """
@@ -18,10 +18,10 @@ _CHOICES: Final = "aisle_security"
 
 
 def accepts(*choices: Choice) -> Callable[[D], D]:
-    """Return a decorator for a dependency that lets a request in with one of these choices of credentials.
+    """Return a decorator for a dependency that admits a request with any one of these choices of credentials.
 
-    Of several such dependencies of a route the outermost counts. Without any, FastAPI's own list remains: every scheme
-    that some dependency reads, as an alternative to the others.
+    If a route has several such dependencies, the outermost counts. Without any, FastAPI's own list remains: every
+    scheme that some dependency reads, as alternatives.
     """
 
     def mark(dependency: D) -> D:

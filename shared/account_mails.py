@@ -1,6 +1,6 @@
-"""The messages that Aisle mails to an account's address, each with a link that only the mailbox's owner gets.
+"""The emails that Aisle sends to an account's address, each with a link that only the mailbox's owner gets.
 
-The functions that return None sometimes issue the link themselves, in a transaction of their own.
+The functions that may return None issue the link themselves, in a separate transaction.
 """
 
 from typing import Final
@@ -49,7 +49,7 @@ def _compose(to: str, subject: str, text: str, purpose: Purpose, **values: str) 
 
 
 def _issue(user_id: str, purpose: Purpose) -> tuple[str, str] | None:
-    """Issue a link; return the account's address and the link's URL. None if the account is gone."""
+    """Issue a link; return the account's email address and the link's URL, or None if the account no longer exists."""
     with transaction() as connection:
         user = accounts.lock(connection, user_id)
         if user is None or user.email is None:
@@ -60,7 +60,7 @@ def _issue(user_id: str, purpose: Purpose) -> tuple[str, str] | None:
 def verification(user_id: str, client: str) -> Mail | None:
     """Return the message that verifies an account's address.
 
-    None if the address is verified already or was sent too many messages, or if ``client``, the address of the
+    None if the address is already verified or was sent too many messages, or if ``client``, the IP address of the
     request, caused too many.
     """
     user = accounts.find(user_id)
@@ -77,8 +77,9 @@ def verification(user_id: str, client: str) -> Mail | None:
 def password_reset(email: str) -> Mail | None:
     """Return the message that resets the password of the account with this email.
 
-    It goes to the address as the account has it, which may be typed in another form (shared/domain/text.py). None if
-    there is no such account, or the address was sent too many messages: that is counted for any address.
+    It is sent to the address as stored in the account, whose form may differ from what was typed
+    (shared/domain/text.py). None if there is no such account, or the address was sent too many messages; these are
+    counted for any address.
     """
     may_mail = login_failures.may_mail(email)
     user = accounts.find_by_email(email)

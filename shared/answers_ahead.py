@@ -1,4 +1,4 @@
-"""Answers of the most active users, computed ahead after a new model version (docs/decisions/0078-answers-ahead.md)."""
+"""Precomputes answers for the most active users after a new model version (docs/decisions/0078-answers-ahead.md)."""
 
 import logging
 from time import monotonic, sleep
@@ -14,19 +14,19 @@ from shared.storage.recommending.attribution import latest_users
 
 log = logging.getLogger(__name__)
 
-# Users that are looked up in Redis at once. More are read than are computed: those of a batch have no stored answer.
+# Users looked up in Redis at once. Not all of them have a stored answer to recompute.
 PAGE: Final = 100
 READ_USERS_FACTOR: Final = 10
-# After each answer the connection rests as long as the answer took, so that it is busy half the time at most.
+# After each answer the connection pauses for as long as the answer took, so that it is busy at most half of the time.
 REST: Final = 1.0
-# An answer that takes longer shows that Postgres has enough to do without answers that nobody has asked for yet.
+# If an answer takes longer than this many seconds, Postgres is too busy for answers that nobody has requested yet.
 SLOW_S: Final = 1.0
 
 
 def compute_ahead() -> dict[str, Any]:
-    """Compute the outdated answers of the most active users again, and return how many users and answers.
+    """Recompute the outdated answers of the most active users; return the numbers of users and of answers.
 
-    At most ANSWERS_AHEAD_USERS users and for ANSWERS_AHEAD_S seconds. Never raises: a request computes what is missing.
+    Limited to ANSWERS_AHEAD_USERS users and ANSWERS_AHEAD_S seconds. Never raises; requests compute what is missing.
     """
     done: dict[str, Any] = {"users": 0, "answers": 0}
     try:
@@ -68,8 +68,8 @@ def _compute(done: dict[str, Any]) -> None:
 
 
 def _compute_one(outdated: Outdated, query: bytes, request: bytes) -> bool:
-    """Compute and store one answer; False if the user has acted meanwhile, or if the request fails by now."""
-    # before anything is logged: the user may be erased by now
+    """Compute and store one answer; False if the user has acted in the meantime or the request is no longer valid."""
+    # Checked before anything is logged, because the user may have been erased.
     if not answers_ahead.is_current(outdated):
         return False
     try:
@@ -79,6 +79,6 @@ def _compute_one(outdated: Outdated, query: bytes, request: bytes) -> bool:
     except AppError as error:
         if error.status >= 500:
             raise
-        # a category or a product that is gone
+        # A category or product no longer exists.
         return False
     return answers_ahead.store(outdated, query, request, body)

@@ -1,7 +1,7 @@
 """API keys, ``pk_<id>_<secret>_<mac>`` or ``sk_…``: publishable ones name a client, secret ones act for any user.
 
-The MAC, under a key of API_MAC_KEYS, proves that a key was made here, so that a request needs no look-up. Revocation
-is learnt apart from it, in the background (``shared/http/revocations.py``).
+The MAC, under a key of API_MAC_KEYS, proves that a key was issued here, so that a request needs no lookup. Revocations
+are read separately, in the background (``shared/http/revocations.py``).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ KEY_CHALLENGE: Final = {"WWW-Authenticate": 'ApiKey realm="aisle"'}
 Kind = Literal["publishable", "secret"]
 PREFIXES: Final[dict[Kind, str]] = {"publishable": "pk", "secret": "sk"}
 KINDS: Final[dict[str, Kind]] = {prefix: kind for kind, prefix in PREFIXES.items()}
-# 48 random bits name a key; 128 random bits and a MAC of 128 bits make it unguessable
+# 48 random bits identify a key; 128 random bits and a 128-bit MAC make it unguessable.
 _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 16
 _MAC_CHARACTERS: Final = 32
@@ -30,7 +30,7 @@ _FORM: Final = re.compile(r"(pk|sk)_([0-9a-f]{12})_[0-9a-f]{32}_[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key whose MAC is right. It may have been revoked."""
+    """A key with a valid MAC. It may have been revoked."""
 
     id: str
     kind: Kind
@@ -52,7 +52,7 @@ def create(kind: Kind) -> tuple[str, str]:
 
 @lru_cache(maxsize=1024)
 def verify(text: str) -> ApiKey | None:
-    """Return the key that the text is; None if it was not made here. Does no I/O."""
+    """Parse a key; return None if it was not issued here. Does no I/O."""
     form = _FORM.fullmatch(text)
     if form is None:
         return None
@@ -75,5 +75,5 @@ def take_from_query(query: bytes) -> tuple[bytes, list[str]]:
 
 @closed_on_reset
 def close() -> None:
-    """Forget the verified keys: the settings may have changed."""
+    """Forget the verified keys, because the settings may have changed."""
     verify.cache_clear()

@@ -1,7 +1,7 @@
 """Who may do what: ``authorise`` decides everywhere, from a user id, a credential and an action.
 
-A request may carry an access token (``Authorization: Bearer``), an API key (``X-API-Key``) or both; a token decides
-before a key, because it says more exactly who asks. The dependencies of routes that read both are in
+A request may carry an access token (``Authorization: Bearer``), an API key (``X-API-Key``) or both; a token takes
+precedence over a key, because it identifies the caller more precisely. Routes read both with the dependencies of
 ``shared/http/credentials.py``.
 """
 
@@ -20,12 +20,12 @@ from shared.tokens import Claims, verify
 
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="aisle"'}
 ADMIN_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="aisle admin"'}
-# the name under which ADMIN_TOKEN acts in the audit log
+# The actor name of ADMIN_TOKEN in the audit log.
 MACHINE_ACTOR: Final = "admin-token"
 
 
 class Action(Enum):
-    """What is done with a user's data. What is done to the shop is a ``Permission``."""
+    """An action on a user's data. Actions on the shop are ``Permission``s."""
 
     WRITE_EVENTS = auto()
     """Report what the user did."""
@@ -55,22 +55,22 @@ class UserToken:
 
 @dataclass(frozen=True, slots=True)
 class AdminToken:
-    """The setting ADMIN_TOKEN: it operates the shop and is no user."""
+    """The setting ADMIN_TOKEN, which operates the shop and is not a user."""
 
 
 Credential = NoCredential | UserToken | AdminToken | ApiKey
 NO_CREDENTIAL: Final = NoCredential()
 _ADMIN_TOKEN: Final = AdminToken()
-# actions for which possession of an id never suffices
+# Actions for which knowing an id is never sufficient.
 _NEEDS_CREDENTIAL: Final = frozenset({Action.MERGE, Action.USE_PROFILE, Action.ERASE_OR_EXPORT, Action.CHANGE_LOGIN})
 
 
 def authorise(user_id: str | None, credential: Credential, action: Action | Permission) -> str:
     """Return the user whose data the action concerns, or, for a permission, the actor's name for the audit log.
 
-    ``user_id`` is the id that the request names; None where it names none, and for a permission. Without it the
-    user is the token's. Raises Unauthorized where a credential is needed, InvalidToken where the given one is no
-    user's, and Forbidden where it is another user's or does not suffice. Does no I/O.
+    ``user_id`` is the id named in the request; None if there is none, and for a permission. Without it, the user is the
+    token's. Raises Unauthorized if a credential is needed, InvalidToken if the given one is not a user's, and Forbidden
+    if it is another user's or is not sufficient. Does no I/O.
 
     ================= ========================= ============================ =============================
     action            ``acct_…``                ``guest_…``                  any other id (the shop's own)
@@ -84,9 +84,9 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
     CHANGE_LOGIN      its token                 nothing: it has no login     nothing: it has no login
     ================= ========================= ============================ =============================
 
-    A guest's id has 122 random bits, so that knowing it proves something; the shop's own ids, ``guest_42`` among them,
-    are often numbers in a row, so that knowing them proves nothing. A token of another user is refused even where
-    anybody may: the request contradicts itself. A publishable key opens nothing.
+    A guest id has 122 random bits, so knowing it is proof of identity; the shop's own ids, including ``guest_42``, are
+    often sequential numbers, so knowing one proves nothing. Another user's token is refused even where anybody is
+    allowed, because the request contradicts itself. A publishable key grants nothing.
     """
     if not isinstance(action, Action):
         return _staff(credential, action)
@@ -98,7 +98,7 @@ def authorise(user_id: str | None, credential: Credential, action: Action | Perm
             raise Forbidden("This needs an account. POST /auth/register creates one and keeps the guest's data.")
         return owner
     if action is Action.CHANGE_LOGIN:
-        # the login is the person's, not the shop's
+        # The login belongs to the person, not to the shop.
         user_id = None
     is_secret_key = isinstance(credential, ApiKey) and credential.kind == "secret"
     if user_id is not None and is_secret_key:
@@ -154,7 +154,7 @@ def _staff(credential: Credential, permission: Permission) -> str:
 
 
 def bearer(authorization: str | None) -> str | None:
-    """Return the token of an Authorization header; None where it has none."""
+    """Return the bearer token of an Authorization header, or None."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     return token if token and scheme.lower() == "bearer" else None
@@ -162,17 +162,17 @@ def bearer(authorization: str | None) -> str | None:
 
 def _is_admin_token(token: str) -> bool:
     expected = settings().admin_token
-    # compared as bytes: compare_digest takes text only if it is ASCII
+    # Compared as bytes, because compare_digest accepts text only if it is ASCII.
     return expected is not None and hmac.compare_digest(
         token.encode("utf-8", "replace"), expected.get_secret_value().encode()
     )
 
 
 def credential_of(token: str | None, key: ApiKey | None = None, *, may_block: bool = False) -> Credential:
-    """Return what a request for users' data carries: the token, else the API key.
+    """Return the credential of a request for users' data: the token, or else the API key.
 
-    ``key`` is a checked key, as the edge leaves it in the request. ``may_block`` allows reading the keys of an identity
-    token's issuer. Raises InvalidToken, TokenExpired and IssuerKeysUnknown.
+    ``key`` is a verified key, as the edge puts it into the request. ``may_block`` permits fetching the keys of an
+    identity token's issuer. Raises InvalidToken, TokenExpired and IssuerKeysUnknown.
     """
     if token is None:
         return NO_CREDENTIAL if key is None else key
@@ -182,13 +182,13 @@ def credential_of(token: str | None, key: ApiKey | None = None, *, may_block: bo
 
 
 def staff_credential_of(token: str | None) -> Credential:
-    """Return what a request to operate the shop carries.
+    """Return the credential of a request to operate the shop.
 
     Raises InvalidToken and TokenExpired for a JWT, and Forbidden for any other token that is not ADMIN_TOKEN.
     """
     if token is None:
         return NO_CREDENTIAL
-    # a JWT has two dots; a token made by `openssl rand` or `secrets` has none
+    # A JWT has two dots; a token generated by `openssl rand` or `secrets` has none.
     if token.count(".") == 2:
         return UserToken(verify(token))
     if settings().admin_token is None:
@@ -204,9 +204,9 @@ def require_session(credential: Credential) -> None:
         return
     claims = credential.claims
     if kind_of(claims.user_id) is IdKind.OTHER:
-        # nobody logs in with the shop's own ids, so a token of one has no session
+        # Nobody logs in with the shop's own ids, so a token for one has no session.
         return
-    # imported here: most functions and requests never look a session up
+    # Imported here because most functions and requests never look up a session.
     from shared.storage.people import refresh_tokens
 
     try:
@@ -216,5 +216,5 @@ def require_session(credential: Credential) -> None:
 
 
 def own(user_id: str | None, token: str | None, key: ApiKey | None = None) -> str:
-    """Return the user whose data a request may access, from its ``user_id``, token and key: for the hot path."""
+    """Return the user whose data a request may access, by its ``user_id``, token and key. Used on the hot path."""
     return authorise(user_id, credential_of(token, key), Action.ACCESS_OWN_DATA)

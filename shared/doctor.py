@@ -12,7 +12,7 @@ from shared.manifest import Manifest, manifest
 from shared.settings import settings
 
 Verdict = Literal["well", "warning", "failed", "skipped"]
-# a job is late if it has not started for this many of its intervals
+# A job is late if it has not started for this many of its intervals.
 LATE_INTERVALS: Final = 3
 TIMEOUT_S: Final = 5.0
 

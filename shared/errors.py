@@ -97,7 +97,7 @@ class InvalidRequest(AppError):
 
     @classmethod
     def of_field(cls, field: str, message: str, kind: str = "value_error") -> "InvalidRequest":
-        """Return the problem of a field whose rule no validation of the request alone can check."""
+        """Return the error for a field whose rule cannot be checked by validating the request alone."""
         return cls(f"{field}: {message}", errors=[{"field": field, "message": message, "type": kind}])
 
 
@@ -273,7 +273,7 @@ class StatementTimeout(DatabaseUnavailable):
 
 
 class DatabaseBusy(DatabaseUnavailable):
-    """``undone``: the server rolled the transaction back for the sake of another one, so that it may run again."""
+    """``undone``: the server rolled the transaction back in favour of another one, so it may be retried."""
 
     slug, title = "database-busy", "Database busy"
 
@@ -283,7 +283,7 @@ class DatabaseBusy(DatabaseUnavailable):
 
 
 class PubSubUnavailable(Unavailable):
-    """``was_sent``: the message was sent, so that Pub/Sub may have stored it although it did not say so."""
+    """``was_sent``: the message was sent, so Pub/Sub may have stored it without confirming."""
 
     slug, title = "pubsub-unavailable", "Pub/Sub unavailable"
     was_sent = True

@@ -1,6 +1,6 @@
-"""Who sends the events of the current request: what bounds how much they count (``shared/domain/counting.py``).
+"""The sender of the current request's events, which limits how much they count (``shared/domain/counting.py``).
 
-The edge notes the sender; whatever publishes events in the request, at once or through the outbox, reads the origin.
+The edge records the sender; code that publishes events during the request, directly or by the outbox, reads the origin.
 """
 
 import hmac
@@ -23,11 +23,11 @@ _CLIENT_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a message says about the sender of its events.
+    """The information in a message about the sender of its events.
 
-    vouched : whether they count in full: from the shop's server with a secret key, or from our own checkout.
-    client : keyed hash that stands for the sender today, None if the sender is unknown.
-    crawler : whether the sender calls itself a crawler.
+    vouched : whether they count in full, being from the shop's server with a secret key or from our own checkout.
+    client : keyed hash that identifies the sender for today; None if the sender is unknown.
+    crawler : whether the sender identifies itself as a crawler.
     """
 
     vouched: bool = False
@@ -49,7 +49,7 @@ _sender: ContextVar[_Sender | None] = ContextVar("sender", default=None)
 
 @contextmanager
 def sent_by(network: str, user_agent: str, *, vouched: bool) -> Iterator[None]:
-    """Note the sender of the request that is handled inside the block; ``network`` is its address prefix."""
+    """Set the sender of the request handled inside the block; ``network`` is its address prefix."""
     token = _sender.set(_Sender(network, user_agent, vouched))
     try:
         yield
@@ -63,16 +63,16 @@ def current() -> Origin:
     if sender is None:
         return Origin()
     if sender.vouched:
-        # the client of the shop's server says nothing about its visitors
+        # The address of the shop's server says nothing about its visitors.
         return VOUCHED
     client = client_key(sender.network, sender.user_agent, datetime.now(UTC).date())
     return Origin(client=client, crawler=is_crawler(sender.user_agent))
 
 
 def client_key(network: str, user_agent: str, day: date) -> str:
-    """Return what stands for a client on a day: a hash of its address prefix and the group of its user agent.
+    """Return a client's identifier for a day: a keyed hash of its address prefix and user agent group.
 
-    The key of the hash changes daily, and the address cannot be computed from the hash without it.
+    The key changes daily, and without it the address cannot be recovered from the hash.
     """
     group = int.from_bytes(sha256(user_agent.encode("utf-8", "replace")).digest()[:4]) % AGENT_GROUPS
     text = f"{group} {network}".encode("utf-8", "replace")
@@ -81,7 +81,7 @@ def client_key(network: str, user_agent: str, day: date) -> str:
 
 @lru_cache(maxsize=2)
 def _daily_key(day: date) -> bytes:
-    # without API_MAC_KEYS each process has a key of its own, and bounds clients by itself
+    # Without API_MAC_KEYS, each process has its own key and limits clients independently.
     keys = settings().mac_keys
     return hmac.new(keys[0] if keys else secrets.token_bytes(), f"client of events {day}".encode(), sha256).digest()
 

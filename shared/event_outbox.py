@@ -1,4 +1,4 @@
-"""Orders that the shop's own system reports, published by the outbox: with the transaction that notes them as read."""
+"""Orders reported by the shop's own system, published through the outbox of the transaction that marks them as read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from shared.validation import validation_problem
 
 
 class Enqueued(NamedTuple):
-    """Ids of the outbox, and the reports that were refused, each with the reason."""
+    """Ids of outbox rows, and the rejected reports, each with the reason."""
 
     outbox: list[int]
     refused: list[tuple[Mapping[str, Any], str]]
 
 
 def enqueue(connection: Connection, reports: Sequence[Mapping[str, Any]]) -> Enqueued:
-    """Write a message for each report in the caller's transaction; they count in full. ``publish`` after its commit."""
+    """Write a message for each report in the caller's transaction; they count in full. ``publish`` after the commit."""
     written: list[int] = []
     refused: list[tuple[Mapping[str, Any], str]] = []
     for raw in reports:
@@ -38,9 +38,9 @@ def enqueue(connection: Connection, reports: Sequence[Mapping[str, Any]]) -> Enq
 
 
 def publish(enqueued: Enqueued, source: str) -> None:
-    """Publish what was committed, and show what was refused among the rejected events. ``source`` names the system.
+    """Publish what was committed, and record rejected reports as rejected events. ``source`` names the system.
 
-    The same refusal again changes nothing: it is known by its order and its place.
+    Idempotent for rejections, which are identified by their order and position.
     """
     if enqueued.outbox:
         outbox.publish_now(enqueued.outbox)

@@ -1,6 +1,6 @@
-"""Publishing what users did: check, authorise, give ids and times, and hand one message per user to Pub/Sub.
+"""Publish users' events: validate, authorise, assign ids and times, and pass one message per user to Pub/Sub.
 
-Functions that take events in other dialects translate them to ``Event`` fields and call the same two functions.
+Functions that accept events in other formats translate them to ``Event`` fields and call the same two functions.
 Neither Postgres nor Redis is needed.
 """
 
@@ -26,11 +26,11 @@ from shared.logs import current_traceparent
 from shared.telemetry import spans
 from shared.validation import MAX_ERRORS, validation_problem
 
-# events of a batch that are validated on the event loop; more are validated in a thread
+# Larger batches are validated in a thread instead of on the event loop.
 LARGE_BATCH: Final = 25
-# events of a batch that count as one request in the rate limit
+# Number of events in a batch that count as one request in the rate limit.
 EVENTS_PER_REQUEST: Final = 10
-# the fields of all types of reports
+# The fields of all report types.
 REPORT_FIELDS: Final[frozenset[str]] = frozenset().union(
     *(model.model_fields for model in (Event, ReportedOrder, ReportedRefund))
 )
@@ -38,7 +38,7 @@ REPORT_FIELDS: Final[frozenset[str]] = frozenset().union(
 
 @dataclass(frozen=True)
 class BatchResult:
-    """How many events of a batch were accepted, and the problem of each other event by its index.
+    """How many events of a batch were accepted, and the error for each other event, by index.
 
     ``notes`` describe, by index, what was changed in accepted events.
     """
@@ -49,10 +49,10 @@ class BatchResult:
 
 
 def prepare(report: Report, idempotency_key: str | None = None, index: int = 0) -> tuple[str, list[dict[str, Any]]]:
-    """Return the report's id, and its events as a message carries them, each with an id and a time.
+    """Return the report's id, and its events in message form, each with an id and a time.
 
-    A missing id is a new UUIDv7; with an idempotency key it is derived from user, key and ``index``, so that the same
-    request sent again counts once.
+    A missing id becomes a new UUIDv7 or, with an idempotency key, is derived from user, key and ``index``, so that a
+    repeated request counts once.
     """
     event_id = report.event_id
     if event_id is None:
@@ -74,7 +74,7 @@ def prepare(report: Report, idempotency_key: str | None = None, index: int = 0) 
 
 
 def clock_note(report: Report) -> str | None:
-    """Return a note for the sender of a report whose time is ahead; None for any other report."""
+    """Return a note for the sender if the report's time is in the future, otherwise None."""
     now = datetime.now(UTC)
     if report.timestamp is None or clamped(report.timestamp, now) == report.timestamp:
         return None
@@ -82,10 +82,10 @@ def clock_note(report: Report) -> str | None:
 
 
 def cost_of(raw_events: Sequence[Any]) -> int:
-    """Return what a batch counts in the rate limit beyond one request.
+    """Return the rate-limit cost of a batch beyond one request.
 
-    Each user's events are a message of their own, which costs as much as the message of one event. Only the shop's own
-    server has batches of many users. A line of an order is an event.
+    Each user's events form a separate message, which costs as much as a message with one event. Only the shop's own
+    server sends batches for many users. A line of an order counts as an event.
     """
     events = [raw for raw in raw_events if isinstance(raw, dict)]
     lines = sum(len(raw["lines"]) - 1 for raw in events if isinstance(raw.get("lines"), list) and raw["lines"])
@@ -97,7 +97,7 @@ def cost_of(raw_events: Sequence[Any]) -> int:
 
 
 async def publish_event(report: Report, credential: Credential, idempotency_key: str | None = None) -> str:
-    """Publish one report and return its id once Pub/Sub has it. Raises Unauthorized and PubSubUnavailable."""
+    """Publish one report and return its id once Pub/Sub has stored it. Raises Unauthorized and PubSubUnavailable."""
     authorise(report.user_id, credential, Action.WRITE_EVENTS)
     event_id, events = prepare(report, idempotency_key)
     try:
@@ -125,7 +125,7 @@ def _of_event(error: PubSubUnavailable, event_id: str) -> PubSubUnavailable:
 
 
 def _of_batch(error: PubSubUnavailable, event_ids: Mapping[int, str], indexes: Sequence[int]) -> PubSubUnavailable:
-    """Return the error for a batch of which Pub/Sub confirmed nothing."""
+    """Return the error for a batch of which Pub/Sub confirmed no message."""
     known = "which may have been accepted all the same" if error.was_sent else "and they were not accepted"
     own = PubSubUnavailable(
         f"Pub/Sub did not confirm the events, {known}: send them again with these event_ids, and each counts once.",
@@ -140,11 +140,11 @@ def _of_batch(error: PubSubUnavailable, event_ids: Mapping[int, str], indexes: S
 async def publish_batch(
     raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None = None
 ) -> BatchResult:
-    """Publish a batch as one message per user, and return what was accepted once Pub/Sub has it.
+    """Publish a batch as one message per user, and return what was accepted once Pub/Sub has stored it.
 
-    ``raw_events`` are the fields of ``Report``, not yet validated. One that is invalid, or whose user the credential
-    does not cover, is rejected alone; so are the events of a message that Pub/Sub refused. Raises PubSubUnavailable
-    when it refused every message, with the ids under which to send the events again.
+    ``raw_events`` have the fields of ``Report``, not yet validated. An event that is invalid, or whose user the
+    credential does not cover, is rejected individually; so are the events of a message that Pub/Sub refused. Raises
+    PubSubUnavailable if it refused every message, with the ids under which to send the events again.
     """
     if len(raw_events) > LARGE_BATCH:
         by_user, rejected, notes, event_ids = await run_in_threadpool(_sort, raw_events, credential, idempotency_key)
@@ -163,7 +163,7 @@ async def publish_batch(
         elif isinstance(outcome, BaseException):
             raise outcome
     if refusals and len(refusals) == len(sent):
-        # one message that was sent makes the whole batch uncertain
+        # A single message that was sent makes the whole batch's outcome uncertain.
         worst = max(refusals, key=lambda refusal: refusal.was_sent)
         raise _of_batch(worst, event_ids, sorted(index for _user_id, part in sent for index in part))
     kept = {index: note for index, note in notes.items() if index not in rejected}
@@ -171,7 +171,7 @@ async def publish_batch(
 
 
 def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, list[dict[str, Any]]]]:
-    """Yield a user's events in parts of at most MAX_EVENTS_PER_REQUEST, each report in one of them."""
+    """Yield a user's events in parts of at most MAX_EVENTS_PER_REQUEST events, without splitting a report."""
     part: dict[int, list[dict[str, Any]]] = {}
     size = 0
     for index, prepared in events.items():
@@ -187,7 +187,7 @@ def _messages(events: Mapping[int, list[dict[str, Any]]]) -> Iterator[dict[int, 
 def _sort(
     raw_events: Sequence[Any], credential: Credential, idempotency_key: str | None
 ) -> tuple[dict[str, dict[int, list[dict[str, Any]]]], dict[int, AppError], dict[int, str], dict[int, str]]:
-    """Return the prepared events by user and index, and by index the errors of the others, notes, and event ids."""
+    """Return the prepared events by user and index, and by index the other events' errors, notes and event ids."""
     rejected: dict[int, AppError] = {}
     notes: dict[int, str] = {}
     event_ids: dict[int, str] = {}
@@ -198,7 +198,7 @@ def _sort(
             event = _validated(raw)
             authorise(event.user_id, credential, Action.WRITE_EVENTS)
         except (Unauthorized, InvalidRequest) as error:
-            # the fields of the first errors are enough to find the fault; the detail of each event names its first
+            # The fields of the first errors are enough to find the fault; each event's detail names its first error.
             if (listed := listed + len(error.errors)) > MAX_ERRORS:
                 error.errors = ()
             rejected[index] = error
@@ -212,7 +212,7 @@ def _sort(
 def _validated(raw: Any) -> Report:
     """Return the report. Raises InvalidRequest."""
     if isinstance(raw, dict) and len(raw) > MAX_ERRORS:
-        # Pydantic would make an error of every field
+        # Pydantic would create an error for every field.
         unknown = next(name for name in raw if name not in REPORT_FIELDS)
         raise InvalidRequest(f"An event has at most {len(REPORT_FIELDS)} fields; `{unknown}` is unknown.")
     try:
@@ -222,7 +222,7 @@ def _validated(raw: Any) -> Report:
 
 
 async def _publish(user_id: str, events: list[dict[str, Any]]) -> None:
-    """Publish one message and wait until Pub/Sub has it. Raises PubSubUnavailable."""
+    """Publish one message and wait until Pub/Sub has stored it. Raises PubSubUnavailable."""
     described: dict[str, spans.Value] = {"messaging.system": "gcp_pubsub", "messaging.batch.message_count": len(events)}
     with spans.span(f"publish {messages.USER_EVENTS}", "producer", described):
         data, attributes = messages.user_events(user_id, events, current_traceparent(), event_origin.current())

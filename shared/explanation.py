@@ -1,6 +1,6 @@
-"""Explaining a personal answer: each candidate with what its score consists of, and why it is in the answer or not.
+"""Explanation of a personal recommendation list: each candidate's score components, and why it is in the list or not.
 
-The answer is made by the functions that serve it (shared/selection.py), over the candidates' own statement.
+The list is computed by the same functions that serve it (shared/selection.py) and the same candidate statement.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from shared.storage.recommending import candidates
 from shared.storage.recommending.candidates import CandidateSet, ExplainedCandidates
 from shared.storage.recommending.explained_products import category_paths, read_products
 
-# Where a candidate comes from, by its tier; candidates of the first tier say more: see `_origin`.
+# The origin of a candidate by tier; for the first tier, `_origin` is more specific.
 ORIGINS: Final = {
     TRENDING_TIER: "trending",
     POPULAR_TIER: "popular",
@@ -31,12 +31,12 @@ ORIGINS: Final = {
     VIEWED_TIER: "viewed_before",
     BOUGHT_TIER: "bought_before",
 }
-# products of the profile that an explanation names for a candidate
+# Maximum number of profile products that an explanation names for a candidate.
 SOURCES_MAX: Final = 3
 
 
 class _Outcome(NamedTuple):
-    """A product of the explanation before its texts are read."""
+    """A product in the explanation, before its texts are read."""
 
     id: int
     place: int | None
@@ -50,10 +50,10 @@ class _Outcome(NamedTuple):
 def explain(
     request: RecommendationsRequest, read: Callable[..., Sequence[Sequence[Any]]] | None = None
 ) -> dict[str, Any]:
-    """Return the answer to a request with every candidate: those in the answer first, in their order.
+    """Return all candidates for a request: first those in the list, in its order.
 
-    ``read`` runs the statements, to explain what an uncommitted transaction changes. Nothing is logged. Raises
-    CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the same product's.
+    ``read`` runs the statements, so that the effect of an uncommitted transaction can be explained. Nothing is logged.
+    Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that belong to different products.
     """
     explained = candidates.read_explained(
         request.user_id,
@@ -98,7 +98,7 @@ def explain(
 def _outcomes(
     request: RecommendationsRequest, explained: ExplainedCandidates, ids: Sequence[int], new: Sequence[int]
 ) -> list[_Outcome]:
-    """Return what becomes of each product: the answer, the other candidates by rank, and what was left out."""
+    """Return the outcome for each product: the list, the other candidates by rank, and what was left out."""
     found = explained.candidates
     factors, _rules = applied(found.rules, found.candidates)
     ranking = rank_candidates(request, found, len(found.candidates), factors)

@@ -1,4 +1,4 @@
-"""The first admin: created or promoted before any admin can grant the role, and let in by a link."""
+"""The first admin: created or promoted before any admin can grant the role, with a link to log in."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from shared.domain.email_addresses import valid_email
 from shared.errors import InvalidRequest
 from shared.storage.people import account_links, accounts, roles
 
-# in the audit log: an operator, who has no account
+# The actor in the audit log: an operator without an account.
 ACTOR: Final = "command-line"
 
 
@@ -27,12 +27,11 @@ class FirstAdminLink(NamedTuple):
 
 
 def first_admin_link(email: str) -> FirstAdminLink:
-    """Make the account of an address an admin, and return a link that sets its password within an hour.
+    """Make the account with an email an admin, and return a link, valid for an hour, to set its password.
 
-    An account that exists loses its password and every session: somebody else may have registered the address
-    beforehand, and must not become an admin. A new call replaces the link of the call before. Raises InvalidRequest for
-    a text that is no address, Conflict if the account's email is being changed, and MissingSetting without TOKEN_KEYS
-    or PUBLIC_URL.
+    An existing account loses its password and all sessions: somebody else may have registered the email beforehand, and
+    must not become an admin. A new call replaces the previous link. Raises InvalidRequest for an invalid email,
+    Conflict if the account's email is being changed, and MissingSetting without TOKEN_KEYS or PUBLIC_URL.
     """
     try:
         email = valid_email(email.strip())

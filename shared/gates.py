@@ -1,7 +1,7 @@
-"""Admission control: a bounded number of calls of one kind at a time; the others are refused at once.
+"""Admission control: a limited number of concurrent calls of one kind; further ones are refused at once.
 
-Without a bound, expensive calls queue behind threads and database connections until their clients have given up, and
-cheap requests wait with them.
+Without a limit, expensive calls queue for threads and database connections until their clients have given up, and cheap
+requests wait with them.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ from weakref import WeakKeyDictionary
 
 from shared.errors import RateLimited, Unavailable
 
-# The client of the current request. None bounds no client: jobs, and the shop's own server, which acts for many people.
+# The client of the current request. None means no limit per client: for jobs, and the shop's own server, which acts for
+# many people.
 _client: ContextVar[str | None] = ContextVar("client", default=None)
 
 
 @contextmanager
 def acting_for(client: str | None) -> Iterator[None]:
-    """Note the client of the request that is handled inside the block; None for one without a share of its own."""
+    """Set the client of the request handled inside the block; None for no limit per client."""
     token = _client.set(client)
     try:
         yield
@@ -30,14 +31,14 @@ def acting_for(client: str | None) -> Iterator[None]:
 
 
 def current_client() -> str | None:
-    """Return the client of the request that is being handled; None for one without a share of its own."""
+    """Return the client of the request being handled; None for no limit per client."""
     return _client.get()
 
 
 class Gate:
-    """Admits at most ``most`` calls at a time in this process, running or waiting, and ``share`` of them for a client.
+    """Admits at most ``most`` calls at a time in this process, running or waiting, and at most ``share`` per client.
 
-    Without the share, a client with enough connections would hold every place, and all others would be refused.
+    Without the share, one client with enough connections could hold every slot, and all others would be refused.
     """
 
     def __init__(self, name: str, most: int, share: int) -> None:
@@ -48,9 +49,9 @@ class Gate:
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Hold a place until the block ends, in whatever thread that is.
+        """Hold a slot until the block ends, in any thread.
 
-        Raises RateLimited if the client of the request holds its share, Unavailable if no place is free, both with
+        Raises RateLimited if the request's client already holds its share, or Unavailable if no slot is free, both with
         Retry-After.
         """
         client = _client.get()
@@ -73,27 +74,27 @@ class Gate:
                 self.admitted -= 1
                 if client is not None:
                     self._of_client[client] -= 1
-                    # a counter keeps what is zero
+                    # A Counter keeps zero entries.
                     if not self._of_client[client]:
                         del self._of_client[client]
 
 
 class Turns:
-    """Lets at most ``most`` calls of one client run at a time in an event loop; its others wait for their turn.
+    """Lets at most ``most`` calls of one client run at a time in an event loop; its other calls wait for their turn.
 
-    They wait before they take a thread and a database connection, so that these stay free for other clients.
+    They wait before taking a thread and a database connection, which so stay free for other clients.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        # by client: who runs or waits, and how many that are
+        # By client: the semaphore, and the number of running and waiting calls.
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[asyncio.Semaphore, int]]] = (
             WeakKeyDictionary()
         )
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Wait until fewer than ``most`` calls of the request's client run, and be one of them until the block ends."""
+        """Wait until fewer than ``most`` calls of the request's client run, and count as one until the block ends."""
         client = _client.get()
         if client is None:
             yield
@@ -112,15 +113,15 @@ class Turns:
                 del clients[client]
 
 
-# A quarter of the places for one client: what it sends at once then delays the others by about two of its calls.
-# Searches and other computed answers. At five database connections and 50 ms each, the last of 32 waits 0.3 s; threads
-# of the pool (40) stay free for cheap requests.
+# One client may hold a quarter of the slots: a burst of it then delays the others by about two of its calls.
+# Searches and other computed answers. With five database connections and 50 ms each, the last of 32 waits 0.3 s; some
+# of the pool's 40 threads stay free for cheap requests.
 COMPUTING: Final = Gate("computing", 32, share=8)
-# of the five database connections
+# Out of five database connections.
 COMPUTING_TURNS: Final = Turns(3)
 # Four hash at a time (shared/passwords.py), 50 to 100 ms each: the last of 20 waits less than a second.
 HASHING: Final = Gate("password hashing", 20, share=5)
-# Messages that are sent or wait for one of the threads of shared/mail/sending.py.
+# Messages being sent or waiting for one of the threads of shared/mail/sending.py.
 MAILING: Final = Gate("mail", 32, share=8)
-# bodies above LARGE_BYTES that are parsed and checked in threads
+# Bodies above LARGE_BYTES, which are parsed and checked in threads.
 LARGE_BODIES: Final = Gate("checks of large bodies", 4, share=2)

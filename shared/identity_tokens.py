@@ -1,7 +1,7 @@
 """Identity tokens: the shop's own OpenID Connect tokens (RS256, ES256), accepted from IDENTITY_ISSUERS.
 
-An issuer's keys (JWKS) are read when a token first needs them, and again every hour or for an unknown key id, at most
-every COOLDOWN_S. Reading them blocks: ``verify`` does it only if it may, and the hot path never does.
+An issuer's keys (JWKS) are fetched when a token first needs them, and again every hour or for an unknown key id, but at
+most once every COOLDOWN_S. Fetching blocks: ``verify`` does it only if permitted, and the hot path never does.
 """
 
 import json
@@ -23,7 +23,8 @@ from shared.tokens import CHALLENGE, MAX_CHARACTERS, Claims
 
 ALGORITHMS: Final = ("RS256", "ES256")
 KEYS_S: Final = 3600.0
-# keys that cannot be read again stay valid this long: an issuer's outage of a night locks nobody out
+# Seconds for which keys stay valid if they cannot be refetched, so that an overnight outage of the issuer locks nobody
+# out.
 STALE_KEYS_S: Final = 86_400.0
 COOLDOWN_S: Final = 30.0
 TIMEOUT_S: Final = 3.0
@@ -33,7 +34,7 @@ _user_id: TypeAdapter[str] = TypeAdapter(UserId)
 
 
 class IssuerKeysUnknown(Unavailable):
-    """The issuer's keys were not read yet, or cannot be read now."""
+    """The issuer's keys have not been fetched yet, or cannot be fetched now."""
 
 
 @dataclass
@@ -51,7 +52,7 @@ _keys: dict[str, _Keys] = {}
 
 
 def issuer_of(token: str) -> IdentityIssuer | None:
-    """Return the configured issuer that the token names, before any check; None for every other token."""
+    """Return the configured issuer named in a token, before any verification; None for any other token."""
     issuers = settings().identity_issuers
     if not issuers:
         return None
@@ -62,8 +63,8 @@ def issuer_of(token: str) -> IdentityIssuer | None:
 def verify(token: str, issuer: IdentityIssuer, *, may_read_keys: bool) -> Claims:
     """Return the user of an identity token: its subject, one of the shop's own ids.
 
-    Raises InvalidToken, TokenExpired, and IssuerKeysUnknown if the issuer's keys are needed but cannot be read, or
-    must not be read because of ``may_read_keys``.
+    Raises InvalidToken, TokenExpired, and IssuerKeysUnknown if the issuer's keys are needed but cannot be fetched, or
+    must not be because ``may_read_keys`` is False.
     """
     key_id = _key_id(token)
     keys = _keys.setdefault(issuer.issuer, _Keys())
@@ -85,20 +86,20 @@ def verify(token: str, issuer: IdentityIssuer, *, may_read_keys: bool) -> Claims
 
 
 def _is_due(keys: _Keys, key_id: str, now: float) -> bool:
-    """Whether the keys must be read before a token with this key id can be judged."""
+    """Return whether the keys must be fetched before a token with this key id can be verified."""
     is_needed = key_id not in keys.by_id or now - keys.read_at > KEYS_S
     return is_needed and now - keys.tried_at > COOLDOWN_S
 
 
 def _read_keys(keys: _Keys, issuer: IdentityIssuer) -> None:
-    """Read an issuer's keys; if that fails, those that are known stay."""
-    # imported with the first identity token: a cold start does not pay for it
+    """Fetch an issuer's keys; if that fails, the known ones stay in use."""
+    # Imported on the first identity token, so that a cold start does not pay for it.
     import urllib.request
 
     import jwt
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
-        """The keys come from the configured address and from nowhere else."""
+        """Refuses redirects, so that the keys come only from the configured address."""
 
         def redirect_request(self, *_arguments: Any) -> None:
             return None
@@ -111,7 +112,7 @@ def _read_keys(keys: _Keys, issuer: IdentityIssuer) -> None:
         by_id = {
             key.key_id: key.key
             for key in jwt.PyJWKSet.from_dict(document).keys
-            # a key for encryption signs nothing (RFC 7517, section 4.2)
+            # Encryption keys do not verify signatures (RFC 7517, section 4.2).
             if key.key_id is not None and key.key_type in ("RSA", "EC") and key.public_key_use in (None, "sig")
         }
     except (OSError, ValueError, AttributeError, TypeError, RecursionError, jwt.PyJWTError):
@@ -145,7 +146,8 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-# The same bytes have the same signature while the issuer's keys (``generation``) stay; ``verify`` checks the time.
+# Cached, because the result for the same bytes stays the same as long as the issuer's keys (``generation``) do;
+# ``verify`` checks the time.
 @lru_cache(maxsize=4096)
 def _signed(token: str, issuer: IdentityIssuer, generation: int) -> Claims:  # noqa: ARG001 — part of the cache's key
     import jwt
@@ -154,7 +156,7 @@ def _signed(token: str, issuer: IdentityIssuer, generation: int) -> Claims:  # n
         claims = jwt.decode(
             token,
             _keys[issuer.issuer].by_id[_key_id(token)],
-            # never the algorithm that the token itself names: a public key is no HMAC secret
+            # Never the algorithm that the token itself names: a public key must not be used as an HMAC secret.
             algorithms=list(ALGORITHMS),
             issuer=issuer.issuer,
             audience=list(issuer.audience),
@@ -163,7 +165,7 @@ def _signed(token: str, issuer: IdentityIssuer, generation: int) -> Claims:  # n
         user_id, expires_at = _user_id.validate_python(claims["sub"], strict=True), float(claims["exp"])
     except (jwt.PyJWTError, ValidationError, ValueError, TypeError, KeyError):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE) from None
-    # JSON in Python has NaN and Infinity, which are never in the past
+    # Python's JSON parser accepts NaN and Infinity, which are never in the past.
     if not math.isfinite(expires_at):
         raise InvalidToken(_NOT_VALID, headers=CHALLENGE)
     if kind_of(user_id) is not IdKind.OTHER:

@@ -1,6 +1,6 @@
-"""Permits to upload the image of one product: signed, for one type and size, for a few minutes.
+"""Signed permits to upload one product's image, of one type and size, valid for a few minutes.
 
-A key of API_MAC_KEYS signs them. The image store takes the file once: shared/clients/image_store.py.
+They are signed with a key of API_MAC_KEYS. The image store accepts the file once: shared/clients/image_store.py.
 """
 
 import base64
@@ -24,7 +24,7 @@ _FORM: Final = re.compile(r"(?P<payload>[0-9a-z./]{1,120})\.(?P<mac>[A-Za-z0-9_-
 
 @dataclass(frozen=True)
 class Upload:
-    """What may be uploaded: the image of a product, of this type and size in bytes, under a name, until a time.
+    """A permitted upload: a product's image, of this type and size in bytes, under this name, until ``expires_at``.
 
     ``expires_at`` is in seconds since 1970.
     """
@@ -37,7 +37,7 @@ class Upload:
 
 
 def _mac(payload: str, key: bytes) -> str:
-    # API keys and hashes of clients, which the same key makes, do not begin so
+    # Domain separation: API keys and client hashes, made with the same key, do not have this prefix.
     mac = hmac.digest(key, f"image-upload:{payload}".encode(), "sha256")
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
@@ -54,7 +54,7 @@ def create(product_id: int, content_type: ContentType, size: int, now: float | N
 
 
 def read(token: str, now: float | None = None) -> Upload:
-    """Return what a token permits. Raises InvalidLink for an altered token, LinkExpired for an old one."""
+    """Return the upload that a token permits. Raises InvalidLink for an altered token, LinkExpired for an old one."""
     form = _FORM.fullmatch(token)
     if form is None or not any(
         hmac.compare_digest(_mac(form["payload"], key), form["mac"]) for key in settings().mac_keys

@@ -36,7 +36,7 @@ P = TypeVar("P", bound=Parameters)
 
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Hold the job's advisory lock. Raises JobRunning while another run holds it. Postgres frees a killed run's."""
+    """Hold the job's advisory lock, which Postgres releases if the run dies. Raises JobRunning if it is taken."""
     with postgres_engine.engine().connect() as connection:
         driver = connection.connection.dbapi_connection
         key = {"space": advisory_locks.JOBS, "name": name}
@@ -50,9 +50,9 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
 
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
-    """Run ``work`` while no other run of the job does, record it in ``job_runs``, and return its result and seconds.
+    """Run ``work`` unless the job is already running, record it in ``job_runs``, and return its result and duration.
 
-    A value that is a SecretStr is for the caller alone: neither ``job_runs`` nor the log has it.
+    A SecretStr in the result is for the caller only: it is neither stored in ``job_runs`` nor logged.
     """
     with one_at_a_time(name):
         run_id = job_runs.begin(name)
@@ -85,9 +85,9 @@ def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> di
 def job(work: Callable[[P], dict[str, Any]]) -> Any:
     """Turn a function of parameters into the HTTP entry point that Cloud Scheduler calls.
 
-    The JSON body, which may be empty, holds the parameters; the response has the result. A refused request and a
-    failure are answered with a problem (RFC 9457), and Cloud Scheduler retries whatever is not 2xx.
-    ``entry.run(parameters)`` runs the job without HTTP, and ``entry.parameters`` is their model.
+    The JSON body, which may be empty, has the parameters; the response has the result. Rejected requests and failures
+    are answered with a problem document (RFC 9457); Cloud Scheduler retries any status other than 2xx.
+    ``entry.run(parameters)`` runs the job without HTTP, and ``entry.parameters`` is the parameters' model.
     """
     name = work.__name__
     model: type[P] = next(iter(inspect.signature(work, eval_str=True).parameters.values())).annotation
@@ -116,7 +116,7 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
             except Exception as error:
                 if (explained := presence.explanation(error)) is not None:
                     span.fail(explained.title)
-                    # Cloud Scheduler calls jobs from the first deployment on, and an alert on those calls is no use
+                    # Cloud Scheduler calls jobs from the first deployment on; alerting on those calls would be useless.
                     if explained.status >= 500:
                         log.exception("job failed", extra={"reason": explained.detail})
                     return _answer(explained.problem() | {"instance": request.path}, explained.status, PROBLEM)

@@ -1,4 +1,4 @@
-"""Structured logs: a line of JSON per record, with constant message, fields, and Cloud Logging's severity and trace."""
+"""Structured logs: one JSON line per record, with constant message, fields, and Cloud Logging's severity and trace."""
 
 import contextvars
 import logging
@@ -39,12 +39,12 @@ class JsonFormatter(logging.Formatter):
         try:
             return orjson.dumps(line, default=masked_text, option=orjson.OPT_NON_STR_KEYS).decode()
         except orjson.JSONEncodeError:
-            # a value repeats what a client sent, which need not be encodable
+            # A value may repeat client input that cannot be encoded.
             return orjson.dumps(masked(escaped_json(line))).decode()
 
 
 def configure() -> None:
-    """Write log records to standard error as JSON; Aisle's from LOG_LEVEL on, those of libraries from warnings on.
+    """Write log records to standard error as JSON: Aisle's from LOG_LEVEL, those of libraries from WARNING.
 
     Only the first call in a process has an effect.
     """
@@ -93,7 +93,7 @@ def current_request_id() -> str | None:
 
 @contextmanager
 def trace_of(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Iterator[None]:
-    """Add the request's id and trace to every line logged inside the block. A recorded span has set the trace."""
+    """Add the request's id and trace to every line logged inside the block. A recorded span sets the trace itself."""
     traceparent = current_traceparent() or next(
         (value.decode("latin-1") for name, value in headers if name == b"traceparent"), None
     )

@@ -1,6 +1,6 @@
-"""The manifest `functions.yaml`, read and validated: every function and job that is deployed.
+"""Reads and validates the manifest `functions.yaml`: every deployed function and job.
 
-Imports nothing heavier than a YAML parser, because functions read it too.
+Imports nothing heavier than a YAML parser, because functions read the manifest too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ class Entry:
     timeout_s: int
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
-    # the topics that it may publish to
+    # The topics that it may publish to.
     publishes: tuple[str, ...] = ()
-    # http and edge; the paths of an edge are those of the functions that it stands for
+    # For http and edge; an edge has the paths of the functions behind it.
     public: bool = False
     paths: tuple[str, ...] = ()
     # event
@@ -46,7 +46,7 @@ class Entry:
     attempts: int = 100
     min_backoff_s: int = 1
     max_backoff_s: int = 60
-    # job; without a schedule it runs on demand
+    # For job; without a schedule it runs on demand.
     schedule: str | None = None
     heavy: bool = False
 
@@ -69,7 +69,7 @@ class Manifest:
 
     @property
     def public_functions(self) -> tuple[Entry, ...]:
-        """Return the HTTP functions that anybody may invoke, for which an edge stands."""
+        """Return the HTTP functions that anybody may invoke, which are served by an edge."""
         return tuple(entry for entry in self.of_kind("http") if entry.public)
 
     @property
@@ -78,7 +78,7 @@ class Manifest:
         return {name: value for entry in self.entries.values() for name, value in entry.environment.items()}
 
 
-# key: the type of its value, and its minimum if it is a number
+# For each key: the type of its value, and its minimum if it is a number.
 COMMON: Final[dict[str, tuple[type | tuple[type, ...], float]]] = {
     "needs": (list, 0),
     "memory": (int, 128),
@@ -104,17 +104,17 @@ OWN: Final[dict[str, dict[str, tuple[type | tuple[type, ...], float]]]] = {
     "job": {"schedule": ((str, type(None)), 0), "heavy": (bool, 0)},
 }
 OPTIONAL: Final = ("heavy", "publishes")
-# what an edge has from all public functions together; terraform/functions.tf computes the same
+# The keys that an edge combines from all public functions; terraform/functions.tf does the same.
 JOINED: Final = ("paths", "needs", "publishes", "secrets")
-# limits of Pub/Sub
+# Pub/Sub's limits.
 MAX_ATTEMPTS: Final = 100
 MAX_BACKOFF_S: Final = 600
 
 
 def serving(served: Mapping[str, T], path: str) -> T | None:
-    """Return what ``served`` has for the longest of its paths that equals ``path`` or is a parent of it, if any.
+    """Return the value in ``served`` of the longest path that equals ``path`` or is a parent of it, or None.
 
-    The path / is no parent. The load balancer has the same rule (terraform/balancer.tf).
+    The path / is not a parent. The load balancer has the same rule (terraform/balancer.tf).
     """
     found = served.get(path)
     while found is None and len(path := path.rpartition("/")[0]) > 1:
@@ -217,7 +217,7 @@ def _entry(name: str, values: Mapping[str, Any]) -> Entry:
 
 
 def _standing_for(functions: Sequence[Entry], edge: Entry) -> Entry:
-    """Return an edge with what it has from ``functions``: JOINED, and their environment."""
+    """Return an edge with the keys in JOINED and the environment combined from ``functions``."""
     joined: dict[str, Any] = {
         key: tuple(dict.fromkeys(value for entry in functions for value in getattr(entry, key))) for key in JOINED
     }

@@ -1,4 +1,4 @@
-"""Masks credentials in what is logged: libraries put the headers of their requests into messages and tracebacks."""
+"""Masks credentials in logs, since libraries put the headers of their requests into messages and tracebacks."""
 
 import re
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 MASK: Final = "***"
-# What is nested deeper in a field of a log is masked as a whole.
+# Values nested deeper than this in a log field are masked entirely.
 MAX_DEPTH: Final = 50
-# Names of headers and fields whose text is a credential, in lower case.
+# Lower-case names of headers and fields whose value is a credential.
 SECRET_NAMES: Final = frozenset(
     {
         "access_token",
@@ -29,8 +29,8 @@ SECRET_NAMES: Final = frozenset(
     }
 )
 _NAMES: Final = "|".join(name.replace("-", "[-_]") for name in sorted(SECRET_NAMES))
-# One alternative for each form; what its named group matches stays. Repetitions are bounded, or begin where no other
-# match of theirs can begin: the time is proportional to the length of the text, which a client may choose.
+# One alternative per form; the match of its named group is kept. Repetitions are bounded, or begin where no other match
+# of theirs can begin, so that matching takes linear time in the length of the text, which a client may choose.
 _CREDENTIALS: Final = re.compile(
     rf"""
     # a secret among the parameters of a URL, or of a form
@@ -64,9 +64,9 @@ def mask_credentials(text: str) -> str:
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """Return a value of a log with the texts in it masked; what is nested deeper than MAX_DEPTH becomes MASK.
+    """Return a log value with its texts masked; values nested deeper than MAX_DEPTH become MASK.
 
-    depth : how deeply the value is nested. What is no text stays.
+    depth : nesting depth of the value. Values other than texts are unchanged.
     """
     if isinstance(value, str):
         return mask_credentials(value)
@@ -79,7 +79,7 @@ def masked(value: Any, depth: int = 0) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset):
         if isinstance(value, list | tuple) and len(value) == 2 and _is_secret(value[0]):
-            # a header as servers keep it
+            # A header as a name-value pair, as servers represent it.
             return [masked(value[0]), MASK]
         return [masked(inner, depth + 1) for inner in value]
     if is_dataclass(value) and not isinstance(value, type):
@@ -88,7 +88,7 @@ def masked(value: Any, depth: int = 0) -> Any:
 
 
 def masked_text(value: object) -> str:
-    """Return the text of a value that JSON does not know, masked."""
+    """Return the masked text of a value that JSON cannot represent."""
     return mask_credentials(str(value))
 
 

@@ -7,12 +7,12 @@ A ``user-events/1`` message holds the events of one request (1 to 500) of one us
 
 An event may have ``external_id``, the shop's own id of the product, instead of ``product_id``.
 
-The last three say how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is of the
-release before these fields, and counts in full as it did there.
+The last three determine how much the events count (``shared/domain/counting.py``). A message without ``vouched`` is
+from the release before these fields, and counts in full as it did there.
 
-A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out, or came back
-into stock, ``search`` that they did not change, but must be indexed again, ``content`` that only their embeddings must
-be computed again::
+A ``catalog-changes/1`` message names the products that changed. ``stock`` means that they only sold out or came back
+into stock, ``search`` that they did not change but must be reindexed, and ``content`` that only their embeddings must
+be recomputed::
 
     {"product_ids": [1, 2], "change": "updated" | "created" | "deleted" | "stock" | "search" | "content"}
 """
@@ -35,24 +35,25 @@ CATALOG_CHANGES: Final = "catalog-changes"
 USER_EVENTS_SCHEMA: Final = "user-events/1"
 CATALOG_CHANGES_SCHEMA: Final = "catalog-changes/1"
 SCHEMAS: Final = {USER_EVENTS: USER_EVENTS_SCHEMA, CATALOG_CHANGES: CATALOG_CHANGES_SCHEMA}
-# attribute of a message that was first published, or written to the outbox, earlier than Pub/Sub says
+# Attribute with the original time of a message that was first published, or written to the outbox, before Pub/Sub's
+# publish time.
 PUBLISHED_AT: Final = "published_at"
-# attribute of a message that was a dead letter and was published again: when
+# Attribute with the time when a dead letter was republished.
 REPLAYED_AT: Final = "replayed_at"
-# Pub/Sub's ids have some twenty digits; an index holds no text of any length
+# Pub/Sub's ids have about twenty digits; index entries are limited in length.
 MAX_MESSAGE_ID_CHARACTERS: Final = 255
 
 
 class UnreadableMessage(ValueError):
-    """A CloudEvent without a readable message, which no retry can mend; ``str`` is the reason."""
+    """A CloudEvent without a readable message, which no retry can fix; ``str`` gives the reason."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A delivered message. ``body`` is its decoded JSON, None if it is not JSON or of another schema.
+    """A delivered message. ``body`` is its decoded JSON; None if it is not JSON or has a different schema.
 
-    ``published_at`` is when it was first published: by Pub/Sub's clock, or by the attribute of that name where the
-    message waited in the outbox or was a dead letter. None if the envelope names no time.
+    ``published_at`` is when it was first published: by Pub/Sub's clock, or by the attribute of that name if the message
+    waited in the outbox or was a dead letter. None if the envelope has no time.
     """
 
     id: str
@@ -72,7 +73,7 @@ def user_events(
 ) -> tuple[bytes, dict[str, str]]:
     """Return the data and attributes of a message with events of one user; without ``origin`` they count in full.
 
-    ``published_at`` is for a message that is published later than it is written.
+    ``published_at`` is for a message published later than it is written.
     """
     types = {str(event["event_type"]) for event in events}
     attributes = {
@@ -103,7 +104,7 @@ def envelope_of(event: Any) -> dict[str, Any] | None:
 
 
 def attributes_of(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a message's attributes, which no code but ours has checked."""
+    """Return a message's attributes, which nothing outside this code has validated."""
     given = envelope.get("attributes")
     return given if isinstance(given, dict) else {}
 
@@ -133,23 +134,22 @@ def read(event: Any, schema: str) -> Message:
 
 
 def storable_id(message_id: Any) -> str:
-    """Return the id of a message as Postgres can store and index it."""
+    """Return a message id in a form that Postgres can store and index."""
     return escaped_text(str(message_id))[:MAX_MESSAGE_ID_CHARACTERS]
 
 
 def permanent_fault(topic: str, attributes: Mapping[str, str], data: bytes) -> str | None:
-    """Return why no subscriber of the topic can read a message; None if one may."""
+    """Return why no subscriber of the topic can ever read a message; None if one may."""
     if attributes.get("schema") != SCHEMAS[topic]:
         return f"the attribute schema is not {SCHEMAS[topic]}"
     return "the data is not a JSON object" if not isinstance(_json(data), dict) else None
 
 
 def _json(raw: bytes) -> Any:
-    """Return the JSON of a message's data; None if it is none.
+    """Return the JSON value of a message's data; None if it is not JSON.
 
-    What the strict parser refuses whole is read leniently: a lone surrogate, a control character, a byte that is not of
-    the encoding or a value that is nested too deeply for a parser then spoils the event that has it, and not the events
-    beside it.
+    Documents that the strict parser rejects are parsed leniently: a lone surrogate, a control character, an invalid
+    byte or a value nested too deeply then invalidates only the event that contains it, not the events beside it.
     """
     try:
         return orjson.loads(raw)
@@ -162,7 +162,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _time(text: Any) -> datetime | None:
-    """Return a time with a zone; None if the text is none."""
+    """Return the time, with its zone, that a text represents; None if it is not one."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):

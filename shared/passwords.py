@@ -1,7 +1,7 @@
-"""Passwords: which are accepted, and their hashes by argon2id.
+"""Password policy, and password hashing with argon2id.
 
 m = 19 MiB, t = 2, p = 1 is OWASP's recommendation (Password Storage Cheat Sheet). A hash with other parameters still
-verifies; the login then replaces it. argon2 is imported with the first password.
+verifies; the login then replaces it. argon2 is imported on the first password.
 """
 
 import re
@@ -22,12 +22,12 @@ TIME_COST: Final = 2
 PARALLELISM: Final = 1
 MIN_CHARACTERS: Final = 8
 MAX_CHARACTERS: Final = 128
-# Each hash takes MEMORY_KIB and a processor: more at the same time would be slower together and take more memory.
+# Each hash takes MEMORY_KIB and a CPU; more at a time would be slower overall and take more memory.
 MAX_CONCURRENT_HASHES: Final = 4
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT_HASHES)
 
 _COMMON_PASSWORDS: Final = Path(__file__).with_name("common_passwords.txt")
-# digits, the alphabet, and rows, columns and zigzags of keyboards
+# Digits, the alphabet, and rows, columns and zigzags of keyboards.
 _SEQUENCES: Final = (
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
@@ -48,7 +48,7 @@ _LEET: Final = str.maketrans("@4310$5!7", "aaeiossit")
 
 
 def normalize(password: str) -> str:
-    """Return the password in NFKC, as it is hashed, so that keyboards may compose its letters differently."""
+    """Return the password in NFKC, as it is hashed, so that it does not matter how a keyboard composes its letters."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -69,9 +69,9 @@ def _is_sequence(text: str) -> bool:
 
 
 def check(password: str, *personal: str) -> str:
-    """Return the normalized password. Raises WeakPassword if it would be among the first guesses.
+    """Return the normalized password. Raises WeakPassword if it would be among an attacker's first guesses.
 
-    ``personal`` holds what others know about the owner: email and username.
+    ``personal`` is what others know about the owner: email and username.
     """
     password = normalize(password)
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
@@ -93,7 +93,7 @@ def check(password: str, *personal: str) -> str:
 
 @cache
 def _hasher() -> "tuple[PasswordHasher, str]":
-    """Return the hasher, and a hash that no password matches, so that a login without an account takes as long."""
+    """Return the hasher, and a hash that no password matches, so that logins without an account take the same time."""
     import secrets
 
     from argon2 import PasswordHasher
@@ -110,14 +110,14 @@ def hash_password(password: str) -> str:
 
 
 def hash_unknown_password() -> str:
-    """Return the hash of a random password that is not kept: the account then opens by a link alone."""
+    """Return the hash of a random password that is discarded, so that only a link gives access to the account."""
     import secrets
 
     return hash_password(secrets.token_urlsafe(32))
 
 
 def verify(stored: str | None, password: str) -> bool:
-    """Return whether the password matches the hash. None (no account) never matches, and takes as long."""
+    """Return whether the password matches the hash. None (no account) never matches, and takes the same time."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
     with HASHING.admit(), _slots:

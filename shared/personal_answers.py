@@ -1,4 +1,4 @@
-"""A user's recommendations as the body of an answer: for a request, and ahead of one."""
+"""A user's recommendations as a response body, computed for a request or ahead of one."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,9 @@ from shared.telemetry import metrics
 
 
 def recommend(request: RecommendationsRequest) -> bytes:
-    """Compute the answer in two statements: the candidates, then the products. Exploration costs a third.
+    """Compute the answer in two statements: the candidates, then the products. Exploration needs a third statement.
 
-    Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that are not the same product's.
+    Raises CategoryNotFound, DatabaseUnavailable, and InvalidRequest for two ids that belong to different products.
     """
     found = read_candidates(
         request.user_id,
@@ -50,7 +50,7 @@ def recommend(request: RecommendationsRequest) -> bytes:
 
 
 def product_distance_km(location: tuple[float, float], product: dict[str, Any]) -> float | None:
-    """Return the distance of a product from a place; None for a product without a place."""
+    """Return a product's distance in km from a location; None for a product without a location."""
     if product["latitude"] is None:
         return None
     return round(distance_km(*location, product["latitude"], product["longitude"]), 3)
@@ -59,7 +59,7 @@ def product_distance_km(location: tuple[float, float], product: dict[str, Any]) 
 def answer_of(
     listed: list[tuple[dict[str, Any], float, dict[str, Any]]], log: LoggedAnswer, found: CandidateSet
 ) -> dict[str, Any]:
-    """Return the answer of ``(product, score, further fields)``, best first, as it is logged."""
+    """Return the response for ``(product, score, further fields)``, best first, as it is logged."""
     metrics.record(metrics.ANSWERS, 1, {"aisle.strategy": log.strategy})
     if found.version is not None:
         metrics.record(metrics.MODEL_VERSION, found.version, {})

@@ -1,4 +1,4 @@
-"""What every answer has in common: products with their rank."""
+"""The common part of all recommendation responses: products with their rank."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Why a product is in an answer, in words that can be shown."""
+"""The reasons why a product is in an answer, as texts to show to shoppers."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from shared.storage.recommending.buy_again import Repurchase
 from shared.storage.recommending.candidates import CandidateSet
 from shared.storage.recommending.similar_products import Neighbour
 
-# What a user did with a product, by the type of the event; {} is the product.
+# What a user did with a product, by event type; {} is the product.
 DEEDS: Final[Mapping[str, str]] = {
     "view": "you viewed {}",
     "purchase": "you bought {}",
@@ -21,11 +21,11 @@ DEEDS: Final[Mapping[str, str]] = {
     "wishlist": "you put {} on your wishlist",
 }
 OTHER_DEED: Final = "you looked at {}"
-# The algorithm whose neighbours are what users turned to next, rather than what is similar.
+# The algorithm whose neighbours are what users interacted with next, rather than what is similar.
 SEQUENTIAL: Final = "transitions"
-# Users, or sessions, from which two products are chosen often: as many as bought together asks for.
+# Minimum number of users or sessions for "often": the same as for products bought together.
 OFTEN_MIN: Final = 3
-# A product last bought longer ago than so many of the user's usual intervals is no longer bought at that interval.
+# A product last bought more than this many of the user's usual intervals ago is no longer bought at that interval.
 OVERDUE_RATIO: Final = 2.0
 
 
@@ -38,17 +38,17 @@ class Reasons:
         self.tiers = {candidate.id: candidate.tier for candidate in found.candidates}
         self.favourites = found.taste.scores.get("category", {})
         self.event_types = {product_id: event_type for product_id, _weight, event_type in found.profile}
-        # known products that may be older than the profile
+        # Known products that may be older than the profile.
         for candidate in found.candidates:
             if candidate.tier >= VIEWED_TIER:
                 self.event_types.setdefault(candidate.id, "purchase" if candidate.tier == BOUGHT_TIER else "view")
 
     def reason(self, product: dict[str, Any], source: Source | None) -> dict[str, Any]:
-        """Return the strongest reason of a product. ``source`` is the product of the profile it is most similar to."""
+        """Return a product's strongest reason. ``source`` is the profile product to which it is most similar."""
         product_id = product["id"]
         if (rule := self.selection.rules.get(product_id)) is not None:
             return _reason("rule", rule.text) | {"rule_id": rule.id}
-        # known to the user already: that says more than any similar product
+        # Already known to the user, which is a stronger reason than any similar product.
         if (event_type := self.event_types.get(product_id)) is not None:
             deed = DEEDS.get(event_type, OTHER_DEED).format("this")
             return _reason("again", f"{deed.capitalize()} before", product_id, product["name"])
@@ -91,7 +91,7 @@ def together_reason(found: TogetherProduct) -> dict[str, Any]:
 def purchase_reason(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
     """Return why a product is among those to buy again.
 
-    The interval is named only while it explains the product: the user's own purchases are regular, and the last one is
+    The interval is mentioned only if it explains the product: the user's own purchases are regular, and the next one is
     not long overdue.
     """
     text = "You bought this before"
@@ -105,7 +105,7 @@ def purchase_reason(repurchase: Repurchase, now: datetime) -> dict[str, Any]:
 
 
 def _interval(days: int) -> str:
-    """Return an interval of days as it is written after "every"."""
+    """Return an interval in days as text to follow "every"."""
     return "day" if days <= 1 else f"{days} days"
 
 
@@ -114,10 +114,10 @@ def _age(days: int) -> str:
 
 
 def _next_reason(product_id: int, name: str, co_occurrence: int) -> dict[str, Any]:
-    """Return the reason of a neighbour in order.
+    """Return the reason for a neighbour from a sequential model.
 
-    The lines of one order have no order among them, and what came a moment before counts a little too: "with or after"
-    is true of all.
+    The lines of one order have no sequence, and what came just before counts a little too; "with or after" is true in
+    all cases.
     """
     often = "Often chosen" if co_occurrence >= OFTEN_MIN else "Chosen"
     return _reason("next", f"{often} with or after {name}", product_id, name)

@@ -1,4 +1,4 @@
-"""Work that failed while a service was away, and that a thread tries again until nothing of it is left."""
+"""Background retries of work that failed while a service was unavailable, until nothing is left."""
 
 import logging
 import threading
@@ -8,20 +8,20 @@ log = logging.getLogger(__name__)
 
 
 class Retry:
-    """Runs ``work`` every ``pause_s`` in a thread, which exists only while something is left to do."""
+    """Runs ``work`` every ``pause_s`` seconds in a thread that exists only while something is left to do."""
 
     def __init__(self, name: str, pause_s: float, work: Callable[[], bool]) -> None:
-        """``work`` returns whether something is left. If it raises, that is logged, and it runs again."""
+        """``work`` returns whether something is left. If it raises, the error is logged and it runs again."""
         self.name, self.pause_s = name, pause_s
         self._work = work
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        # whether something was added since ``work`` last began
+        # Whether something was added since ``work`` last started.
         self._is_due = False
 
     def start(self) -> None:
-        """Have the work done, for the first time after a pause. Call it after each addition to the work."""
+        """Schedule the work, first after a pause. Call it after each addition to the work."""
         with self._lock:
             self._is_due = True
             if self._thread is None:
@@ -29,10 +29,10 @@ class Retry:
                 self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, once what it is doing is done."""
+        """End the thread after its current run."""
         with self._lock:
             self._ended.set()
-            # of the next thread, which may be started before this one has ended
+            # For the next thread, which may be started before this one has ended.
             self._ended = threading.Event()
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():

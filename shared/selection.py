@@ -1,4 +1,4 @@
-"""Selecting the products of a personal answer from its candidates."""
+"""Selection of the products in a personal recommendation list from its candidates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ from shared.storage.recommending.candidates import CandidateSet
 
 @dataclass(frozen=True)
 class RecommendationsRequest:
-    """A request for recommendations. ``context`` are products the user is looking at, newest first."""
+    """A request for recommendations. ``context`` are the products that the user is looking at, newest first."""
 
     user_id: str
     k: int
@@ -40,7 +40,7 @@ class UnreadableRequest(ValueError):
 
 
 def packed_request(request: RecommendationsRequest) -> bytes:
-    """Return a request as JSON, from which ``request_of`` makes it again."""
+    """Return a request as JSON, from which ``request_of`` restores it."""
     values = {field.name: getattr(request, field.name) for field in fields(request)}
     values["category"] = tuple(request.category)
     for name in ("exclude", "context"):
@@ -49,7 +49,7 @@ def packed_request(request: RecommendationsRequest) -> bytes:
 
 
 def request_of(packed: bytes) -> RecommendationsRequest:
-    """Return the request of ``packed_request``. Raises UnreadableRequest for one that another release packed."""
+    """Return the request packed by ``packed_request``. Raises UnreadableRequest if another release packed it."""
     try:
         values = orjson.loads(packed)
         values["category"] = CategoryReference(*values["category"])
@@ -72,7 +72,7 @@ class Selection(NamedTuple):
 
 
 def refuse_unknown(request: RecommendationsRequest, candidates: CandidateSet) -> None:
-    """Raise CategoryNotFound for an unknown category, InvalidRequest for two ids that are not the same product's."""
+    """Raise CategoryNotFound for an unknown category, InvalidRequest for two ids that belong to different products."""
     if not candidates.category_known:
         raise request.category.not_found()
     if candidates.contradiction is not None:
@@ -84,10 +84,10 @@ def find_new(
     candidates: CandidateSet,
     run: Callable[..., Sequence[Sequence[Any]]] = postgres.run_prepared,
 ) -> list[tuple[int, str | None]]:
-    """Return new products to insert, best first, with their groups of variants. ``run`` runs the statement.
+    """Return new products to insert, best first, with their variant groups. ``run`` runs the statement.
 
-    Empty unless the shop sets EXPLORATION_SHARE and there is a profile.
-    Only then does it cost a statement. No product is new among those that the user knows.
+    Empty, and no statement runs, unless EXPLORATION_SHARE is set and there is a profile. If the request wants only
+    products known to the user, none is new.
     """
     if request.repeats == "only":
         return []
@@ -121,7 +121,7 @@ def rank_candidates(
 
 
 def strategy_of(request: RecommendationsRequest, candidates: CandidateSet) -> str:
-    """Return how the products of an answer are chosen."""
+    """Return the name of the strategy that chooses the products."""
     if candidates.profile:
         return "personalized"
     return "trending" if request.category == ANY_CATEGORY else "cold_start_category"
@@ -138,7 +138,7 @@ def select_products(
     ids = [product.id for product in ranked[: request.k]]
     if request.diversity > 0:
         products = {candidate.id: candidate for candidate in candidates.candidates}
-        # known products that return come last, whatever variety they would add
+        # Known products that return come last, even if they would add variety.
         returned = [product.id for product in ranked if products[product.id].tier >= VIEWED_TIER]
         others = [
             (product.id, product.score, products[product.id].category_id)
@@ -147,7 +147,7 @@ def select_products(
         ]
         ids = [*diversify(others, request.k, request.diversity), *returned][: request.k]
     if new:
-        # no other variant of a product that is in the answer already
+        # No other variant of a product already in the list.
         shown = {groups[product_id] for product_id in ids if product_id in groups}
         new = [(product_id, group) for product_id, group in new if group not in shown or product_id in ids]
         groups |= {product_id: group for product_id, group in new if group is not None}

@@ -16,14 +16,14 @@ from shared.validation import field_errors
 
 log = logging.getLogger(__name__)
 
-# settings of telemetry, the names of whose variables are OpenTelemetry's
+# Prefix of telemetry settings, whose environment variables have OpenTelemetry's names.
 TELEMETRY: Final = "otel_"
-# the length of the hash (SHA-256): RFC 2104, section 3
+# The length of the hash (SHA-256): RFC 2104, section 3.
 MIN_MAC_KEY_BYTES: Final = 32
 
 
 def _keys_by_id(name: str, value: SecretStr | None) -> dict[str, bytes]:
-    """Return the secrets of a setting that holds a set of keys, by key id. Raises ValueError."""
+    """Return the secrets in a setting that contains a set of keys, by key id. Raises ValueError."""
     if value is None:
         return {}
     text = value.get_secret_value().strip()
@@ -405,8 +405,8 @@ class Settings(BaseModel):
 def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings from ``environ``; an empty variable counts as not set.
 
-    A setting of telemetry that is not valid turns telemetry off, which is logged: no request may fail because of it.
-    Raises MissingSetting with the name of the variable and the reason if another value is not valid.
+    An invalid telemetry setting turns telemetry off and is logged, so that no request fails because of it. Raises
+    MissingSetting, with the variable's name and the reason, if any other value is invalid.
     """
     values = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
     try:

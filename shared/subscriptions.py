@@ -1,6 +1,6 @@
-"""Reading a topic's messages in a subscriber, and applying them. What no retry can mend is kept in rejected_events.
+"""Read and apply a topic's messages in a subscriber. Permanent faults are recorded in rejected_events.
 
-Everything else raises, and Pub/Sub delivers the message again. docs/decisions/0053-delivery.md says which is which.
+All other errors are raised, and Pub/Sub redelivers the message. docs/decisions/0053-delivery.md distinguishes the two.
 """
 
 import functools
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 def subscriber(apply: Callable[[CloudEvent], None]) -> Any:
     """Turn a function of a CloudEvent into the entry point that Eventarc calls with each message.
 
-    Returning acknowledges the message; raising has it delivered again. Its work belongs to the trace of the request
+    Returning acknowledges the message; raising makes Pub/Sub redeliver it. The work is part of the trace of the request
     that caused the message.
     """
     name = apply.__name__
@@ -68,10 +68,10 @@ def subscriber(apply: Callable[[CloudEvent], None]) -> Any:
 
 
 def read_or_reject(event: CloudEvent, schema: str, parse: Callable[[Any], Body]) -> tuple[Message, Body] | None:
-    """Return the message and its parsed body; None after a message that can never succeed was recorded and logged.
+    """Return the message and its parsed body; record and log a message that can never succeed, and return None.
 
-    ``parse`` takes the decoded JSON, None where there is none, and raises ValueError (or Pydantic's ValidationError)
-    for a body that is not of ``schema``.
+    ``parse`` takes the decoded JSON, or None if there is none, and raises ValueError (or Pydantic's ValidationError)
+    for a body that does not match ``schema``.
     """
     try:
         message = messages.read(event, schema)
@@ -92,11 +92,11 @@ def apply_or_reject(
     apply: Callable[[Sequence[Item]], Result],
     describe: Callable[[Item], tuple[int, Any]],
 ) -> list[Result]:
-    """Apply the items of a message and return the results, usually one; reject the items that can never be stored.
+    """Apply a message's items and return the results, usually one; reject items that can never be stored.
 
-    After a permanent fault ``apply`` is called for halves of the items, until each item with the fault stands alone;
-    ``describe`` then returns its position and content for rejected_events. Every other error of ``apply`` is raised:
-    the message must be delivered again. Applying an item again must have no second effect.
+    After a permanent fault, ``apply`` is called on halves of the items until each faulty item is isolated; ``describe``
+    then returns its position and content for rejected_events. Any other error from ``apply`` propagates, so that the
+    message is redelivered. Applying an item must be idempotent.
     """
     try:
         return [apply(items)]

@@ -1,6 +1,6 @@
-"""Access tokens: short-lived JWTs, signed with the first of TOKEN_KEYS, accepted from any of them by their `kid`.
+"""Access tokens: short-lived JWTs, signed with the first of TOKEN_KEYS and verified with any of them, by `kid`.
 
-PyJWT is imported with the first token, so that requests without a token do not pay for it.
+PyJWT is imported on the first token, so that requests without a token do not pay for it.
 """
 
 import time
@@ -23,7 +23,7 @@ _NOT_VALID: Final = "The access token was not issued here or was altered; log in
 class Claims:
     """The user and role of an access token; ``expires_at`` in seconds since 1970.
 
-    ``epoch`` and ``session_id`` say whether its session has ended: shared/storage/people/refresh_tokens.py.
+    ``epoch`` and ``session_id`` show whether its session has ended: shared/storage/people/refresh_tokens.py.
     """
 
     user_id: str
@@ -34,7 +34,7 @@ class Claims:
 
 
 def issue(user_id: str, role: str, *, epoch: int = 0, session_id: str | None = None) -> str:
-    """Return a new access token of a session. Raises MissingSetting without TOKEN_KEYS."""
+    """Return a new access token for a session. Raises MissingSetting without TOKEN_KEYS."""
     import jwt
 
     config = settings()
@@ -59,14 +59,14 @@ def issue(user_id: str, role: str, *, epoch: int = 0, session_id: str | None = N
 
 
 def verify(token: str) -> Claims:
-    """Return the claims of a token that was issued here. Raises InvalidToken and TokenExpired."""
+    """Return the claims of a token issued here. Raises InvalidToken and TokenExpired."""
     claims = _signed(token)
     if claims.expires_at <= time.time():
         raise TokenExpired("The access token has expired; get a new one at POST /auth/refresh.", headers=CHALLENGE)
     return claims
 
 
-# The signature of the same bytes never changes, so its check is cached; ``verify`` checks the time on every call.
+# The result of verifying the same bytes never changes, so it is cached; ``verify`` checks the time on every call.
 @lru_cache(maxsize=4096)
 def _signed(token: str) -> Claims:
     import jwt

@@ -1,4 +1,4 @@
-"""Reading a ``user-events/1`` message in a subscriber."""
+"""Read a ``user-events/1`` message in a subscriber."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class UserEvents:
-    """One user's valid events, each as ``ingestion.store`` takes them."""
+    """One user's valid events, each in the form that ``ingestion.store`` expects."""
 
     message_id: str
     user_id: str
@@ -34,10 +34,10 @@ class UserEvents:
 
 
 def read(cloud_event: CloudEvent) -> UserEvents | None:
-    """Return a message's valid events; None when there are none.
+    """Return a message's valid events; None if there are none.
 
-    An invalid event, or a message that is not of this schema, is kept in rejected_events with its reason: a retry
-    could not mend it.
+    An invalid event, or a message that does not match the schema, is recorded in rejected_events with the reason, since
+    a retry could not fix it.
     """
     readable = read_or_reject(cloud_event, messages.USER_EVENTS_SCHEMA, _body)
     if readable is None:
@@ -48,7 +48,7 @@ def read(cloud_event: CloudEvent) -> UserEvents | None:
     invalid: list[tuple[int, Any, str]] = []
     for position, raw_event in enumerate(body["events"]):
         try:
-            # the user of the message, to whom the events are stored
+            # The message's user, for whom the events are stored.
             event = Event.model_validate({**raw_event, "user_id": user_id})
             if event.event_id is None or event.timestamp is None:
                 raise ValueError("event_id and timestamp are required in a message")
@@ -91,7 +91,7 @@ def apply_each(message: UserEvents, apply: Callable[[Sequence[dict[str, Any]]], 
 
 
 def _origin(body: dict[str, Any]) -> Origin:
-    """Return the origin of a message: only our own functions publish, and those of the last release named none."""
+    """Return a message's origin. Only our own functions publish, and those of the previous release gave none."""
     if "vouched" not in body:
         return VOUCHED
     client = body.get("client")

@@ -1,4 +1,4 @@
-"""The one reading of Pydantic's validation errors: as field errors, as one sentence, and as the problem to answer."""
+"""Conversion of Pydantic's validation errors to field errors, to one sentence, and to the error to respond with."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Any, Final, Protocol
 
 from shared.errors import AppError, InvalidRequest, MalformedBody
 
-# A problem lists no more: an answer must not become many times as long as its request.
+# Maximum errors listed in a problem document, so that a response cannot be many times as long as its request.
 MAX_ERRORS: Final = 20
-# where FastAPI says that a value came from; clients name the value alone
+# FastAPI's names for where a value came from, which are dropped from field paths.
 _SOURCES: Final = ("body", "query", "path", "header")
 
 
@@ -28,14 +28,14 @@ def field_errors(error: Invalid) -> list[dict[str, str]]:
 
 
 def _distinct(error: Invalid) -> list[Any]:
-    """Return the errors without repetitions: a parameter that two dependencies read fails once in each of them."""
+    """Return the errors without duplicates, since a parameter read by two dependencies fails once in each."""
     return list({(*map(str, entry["loc"]), entry["type"], entry["msg"]): entry for entry in error.errors()}.values())
 
 
 def _field_errors(entries: Sequence[Any]) -> list[dict[str, str]]:
     result = []
     for entry in entries[:MAX_ERRORS]:
-        # names in parentheses are those of a union's members
+        # Names in parentheses are those of a union's members.
         location = [part for part in map(str, entry["loc"]) if not part.startswith("(")]
         source = location[0] if location and location[0] in _SOURCES else ""
         field = ".".join(location[1:] if source else location)

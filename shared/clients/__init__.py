@@ -1,4 +1,4 @@
-"""Clients of Postgres, Redis, Pub/Sub and file stores. They know no tables, keys or messages.
+"""Clients for Postgres, Redis, Pub/Sub and file stores, independent of any table, key or message.
 
 May import ``shared.settings``, ``shared.errors`` and ``shared.telemetry`` only. A module that keeps a client, here or
 elsewhere, registers the function that closes it with ``closed_on_reset``; ``reset`` then closes all of them.
@@ -12,7 +12,7 @@ _registered: list[Callable[[], None]] = []
 
 
 def closed_on_reset(close: Close) -> Close:
-    """Register a function that closes a client and forgets it; a decorator that returns the function unchanged."""
+    """Decorator: register a function that closes a client and forgets it. Returns the function unchanged."""
     _registered.append(close)
     return close
 
@@ -20,7 +20,8 @@ def closed_on_reset(close: Close) -> Close:
 def reset() -> None:
     """Close every client of this process and forget its cached settings: for tests, and after a fork.
 
-    The last registered is closed first: a module that uses a client imports it, and so registers after it.
+    Clients are closed in reverse order of registration: a module that uses a client imports it first, and so registers
+    after it.
     """
     for close in reversed(_registered):
         close()

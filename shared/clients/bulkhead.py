@@ -1,7 +1,7 @@
-"""Bulkheads of the database connections: no route may hold all of a process's pool.
+"""Bulkheads for database connections: no route may hold all of a process's pool.
 
-One route whose statements hang, on a lock or on a slow index, would otherwise take every connection, and routes that
-have nothing to do with it would wait behind it (docs/decisions/0052-bounded-waits.md).
+Otherwise, one route whose statements hang, on a lock or a slow index, would take every connection, and unrelated routes
+would wait behind it (docs/decisions/0052-bounded-waits.md).
 """
 
 import threading
@@ -14,33 +14,33 @@ from typing import Final
 
 from shared.errors import DatabaseUnavailable
 
-# A route is stalled when each connection that it may hold has been held for this long.
+# A route is stalled once every connection of its share has been held for this many seconds.
 STALLED_S: Final = 2.0
-# Requests of a stalled route that may wait for a connection, each in a thread; further ones are refused at once.
+# Maximum requests of a stalled route that wait for a connection, each in a thread; further ones are refused at once.
 STALLED_WAITERS: Final = 4
 
 
 @dataclass
 class Serving:
-    """The request that is being served: its route, and whether something of it is committed."""
+    """The request being served: its route, and whether it has committed anything."""
 
     route: str
     has_committed: bool = False
 
 
-# None: a job or an event, which shares its instance's connections with nothing else.
+# None for a job or an event, which has its instance's connections to itself.
 _serving: ContextVar[Serving | None] = ContextVar("serving", default=None)
 
 
 def serve_route(route: str) -> Serving:
-    """Note the route of the current request, for whose share its database connections count; return the note."""
+    """Set the route of the current request, to whose share its database connections count, and return the record."""
     serving = Serving(route)
     _serving.set(serving)
     return serving
 
 
 def note_commit() -> None:
-    """Note that the current request has changed something for good, so that it must not run again."""
+    """Record that the current request has committed a change, so that it must not be retried."""
     if (serving := _serving.get()) is not None:
         serving.has_committed = True
 
@@ -52,7 +52,7 @@ def share_of(pool_size: int) -> int:
 
 @dataclass
 class _Compartment:
-    """The connections of one route: since when each is held, and how many requests wait for one."""
+    """The connections of one route: since when each has been held, and how many requests wait for one."""
 
     changed: threading.Condition
     held_since: dict[int, float] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class _Compartment:
 
 
 class Bulkhead:
-    """Admits each route to its share of the connections. Work without a route is admitted always."""
+    """Limits each route to its share of the connections. Work without a route is always admitted."""
 
     def __init__(self, share: int, wait_s: float, on_stall: Callable[[], None] = lambda: None) -> None:
         """``on_stall`` is called when requests wait behind a stalled route; it must return at once."""
@@ -68,15 +68,15 @@ class Bulkhead:
         self._lock = threading.Lock()
         self._compartments: dict[str, _Compartment] = {}
         self._numbers = 0
-        # a thread that holds a connection may take another one: waiting for its own route, it would wait for itself
+        # A thread that holds a connection may take another without waiting; otherwise it could wait for itself.
         self._depth = threading.local()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold a connection's place of the current route until the block ends.
+        """Hold one of the current route's connection slots until the block ends.
 
-        Raises DatabaseUnavailable if none becomes free in time, and at once while the route is stalled and enough of
-        its requests wait.
+        Raises DatabaseUnavailable if none becomes free in time, or at once if the route is stalled and STALLED_WAITERS
+        requests are already waiting.
         """
         serving = _serving.get()
         nested = getattr(self._depth, "value", 0)
@@ -113,7 +113,7 @@ class Bulkhead:
                             "Every database connection of this route is in use; try again in a moment.",
                             retry_after_s=2,
                         )
-                    # the moment at which the route may prove to be stalled is a moment to look again
+                    # Check again at the time when the route would count as stalled.
                     until = min(deadline, stalled_at if now < stalled_at else now + STALLED_S)
                     compartment.changed.wait(until - now)
             finally:
@@ -126,7 +126,7 @@ class Bulkhead:
         with self._lock:
             compartment = self._compartments[route]
             del compartment.held_since[number]
-            # routes are few, but a process lives for weeks
+            # There are few routes, but a process lives for weeks.
             if not compartment.held_since and not compartment.waiting:
                 del self._compartments[route]
             compartment.changed.notify()

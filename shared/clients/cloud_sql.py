@@ -1,6 +1,6 @@
 """Cloud SQL through its connector: mutual TLS to the private address, and the function's Google identity as login.
 
-Certificates are renewed when a connection is opened, not by a thread: an idle instance has no CPU, so a thread could
+Certificates are renewed when a connection is opened, not by a thread: an idle instance gets no CPU, so a thread could
 not renew them in time (docs/decisions/0010-cloud-sql-connector.md).
 """
 
@@ -17,16 +17,17 @@ from shared.settings import settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-# A connection idle for longer is replaced: a gateway on the way may have dropped it without notice.
+# A connection idle for longer than this many seconds is replaced: a gateway may have dropped it silently.
 IDLE_S: Final = 240.0
-# The address of Cloud SQL's Admin API; None for Google's. Tests set a stand-in.
+# The address of the Cloud SQL Admin API; None for Google's. Tests set a fake.
 API: str | None = None
 
 
 @cache
 def connector() -> Any:
-    """Return the process's connector. Importing its library takes a second, which only the first statement pays."""
-    # By name: a type checker that follows this typed package loses the untyped rest of the namespace google.cloud.
+    """Return the process's connector. Importing its library takes a second; only the first statement pays for it."""
+    # Imported by name: a type checker that follows this typed package loses the untyped rest of the google.cloud
+    # namespace.
     library = import_module("google.cloud.sql.connector")
     return library.Connector(
         ip_type="PRIVATE",
@@ -38,10 +39,10 @@ def connector() -> Any:
 
 
 def connect() -> Any:
-    """Return a new connection of the driver, for the engine's pool.
+    """Return a new driver connection for the engine's pool.
 
-    Raises the driver's InterfaceError for every failure of the connector (no answer, no permission, no such instance),
-    so that callers handle it as they handle any server that does not answer.
+    Raises the driver's InterfaceError for every failure of the connector (no response, no permission, no such
+    instance), so that callers handle it like any unreachable server.
     """
     from pg8000.exceptions import Error, InterfaceError
 
@@ -61,7 +62,7 @@ def connect() -> Any:
 
 
 def survive_freezing(engine: Engine) -> None:
-    """Make the pool replace connections that were idle for too long on a frozen instance."""
+    """Make the pool replace connections that were idle for longer than IDLE_S, as on a frozen instance."""
     from sqlalchemy import event
     from sqlalchemy.exc import DisconnectionError
 
@@ -82,6 +83,6 @@ def close() -> None:
         current = connector()
         with suppress(Exception):
             current.close()
-            # the library stops its event loop without closing it
+            # The library stops its event loop without closing it.
             current._loop.close()
     connector.cache_clear()

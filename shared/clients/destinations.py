@@ -1,4 +1,4 @@
-"""Write files to where shops keep them: ``gs://``, ``s3://``, or, on a developer's machine, a local folder.
+"""Write files to a shop's storage: ``gs://``, ``s3://`` or, on a developer's machine, a local folder.
 
 Endpoints and credentials are those of the cloud providers' clients, as for shared/clients/sources.py.
 """
@@ -13,12 +13,12 @@ from shared.errors import InvalidRequest
 from shared.settings import settings
 
 REMOTE: Final = ("gs", "s3")
-# the end of a local file's name until it is complete
+# Suffix of a local file's name until it is complete.
 UNFINISHED: Final = ".part"
 
 
 class Folder:
-    """A folder of files, each of which is there completely or not at all.
+    """A folder whose files are written atomically.
 
     Raises InvalidRequest for an address that this environment does not write to, and whenever the folder cannot be
     read or written.
@@ -30,7 +30,7 @@ class Folder:
 
         scheme = urlsplit(address).scheme if "://" in address else "file"
         allowed = REMOTE + (("file",) if settings().environment == "local" else ())
-        # `::` would chain file systems, and so get round this list
+        # `::` would chain file systems and so bypass this list.
         if "::" in address or scheme not in allowed:
             names = ", ".join(f"{name}://" for name in allowed)
             raise InvalidRequest(f"destination: must begin with one of {names}; got {address[:200]!r}.")
@@ -41,7 +41,7 @@ class Folder:
         self._files, self._path = self._tried(lambda: fsspec.core.url_to_fs(self.address))
 
     def names(self) -> list[str]:
-        """Return the names of the files in the folder, sorted; none if there is no folder yet."""
+        """Return the sorted names of the files in the folder; empty if the folder does not exist yet."""
 
         def listed() -> list[str]:
             self._files.invalidate_cache()
@@ -58,7 +58,7 @@ class Folder:
 
         def write() -> None:
             if not self.is_local:
-                # an object appears with its last byte
+                # An object becomes visible only once it is complete.
                 self._files.pipe_file(path, content)
                 return
             self._files.makedirs(self._path, exist_ok=True)
@@ -79,6 +79,6 @@ class Folder:
     def _tried(self, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except Exception as error:  # every client has its own tree of errors
+        except Exception as error:  # every client has its own exception hierarchy
             reason = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
             raise InvalidRequest(f"destination: {self.address} cannot be used: {reason}.") from error

@@ -1,6 +1,6 @@
-"""Secrets of feeds: read from Secret Manager when a feed is fetched, and kept nowhere.
+"""Secrets of feeds: read from Secret Manager whenever a feed is fetched, and never cached.
 
-Locally FEED_SECRETS has them.
+Locally, they come from FEED_SECRETS.
 """
 
 import base64
@@ -40,11 +40,11 @@ def _from_secret_manager(name: str) -> str:
 
 
 def read_secret(name: str) -> str:
-    """Return the value of a feed's secret. Raises InvalidRequest, which names the secret, when it cannot be used."""
+    """Return the value of a feed's secret. Raises InvalidRequest, naming the secret, if it cannot be used."""
     secret_name(name)
     value = _read(name)
     if not value.isascii() or not value.isprintable():
-        # a client that refuses to send it as a header would write it into its message
+        # A client that refuses to send the secret as a header would put it into the error message.
         raise InvalidRequest(f"credentials: {name} must be one line of ASCII characters; store it again.")
     return value
 

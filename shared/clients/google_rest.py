@@ -1,6 +1,6 @@
-"""Google's REST APIs, called as the account of this process. For rare calls, which are not worth a client library.
+"""Google's REST APIs, called as this process's service account; for rare calls that do not justify a client library.
 
-GOOGLE_REST_EMULATOR_HOST names a stand-in, which then gets every call, and no credential.
+If GOOGLE_REST_EMULATOR_HOST is set, every call goes to that emulator, without credentials.
 """
 
 import threading
@@ -20,9 +20,9 @@ from shared.settings import settings
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT_S: Final = 10.0
 EMULATED_ACCOUNT: Final = "emulated@aisle.iam.gserviceaccount.com"
-# of an error's message, which may quote the request
+# Maximum length of a reported error message, which may quote the request.
 REASON_CHARACTERS: Final = 300
-# a token is refreshed by one thread; the others wait for it
+# One thread refreshes the token; the others wait for it.
 _refreshing: Final = threading.Lock()
 
 Query = Mapping[str, str | int | Sequence[str]]
@@ -30,7 +30,7 @@ Query = Mapping[str, str | int | Sequence[str]]
 
 @cache
 def credentials() -> Any:
-    """Return the credentials of the account. Raises Unavailable where there are none."""
+    """Return the credentials of the account. Raises Unavailable if there are none."""
     import google.auth
     from google.auth.exceptions import GoogleAuthError
 
@@ -63,10 +63,10 @@ def _token() -> str:
 
 
 def account_email() -> str:
-    """Return the address of the account. Raises Unavailable if it has none, as a person's credentials."""
+    """Return the account's email address. Raises Unavailable if it has none, as with a person's credentials."""
     if settings().google_rest_emulator_host:
         return EMULATED_ACCOUNT
-    # its address is known with its first token
+    # The address becomes known with the first token.
     _token()
     email = getattr(credentials(), "service_account_email", None)
     if not email:
@@ -75,7 +75,7 @@ def account_email() -> str:
 
 
 def call(host: str, method: str, path: str, query: Query | None = None, body: Any = None) -> dict[str, Any]:
-    """Call a method of an API and return its JSON answer. Raises Unavailable with the reason for any other answer."""
+    """Call a method of an API and return its JSON response. Raises Unavailable, with the reason, for any failure."""
     content = None if body is None else orjson.dumps(body)
     status, answer = send(host, method, path, query, content, "application/json")
     try:
@@ -99,13 +99,13 @@ def send(
     *,
     max_bytes: int = 32 << 20,
 ) -> tuple[int, bytes]:
-    """Send a request and return the answer's status and body, at most ``max_bytes`` of it.
+    """Send a request and return the status and the first ``max_bytes`` of the body of the response.
 
-    Raises Unavailable without an answer.
+    Raises Unavailable if there is no response.
     """
     connection = _connection(host)
     try:
-        # closed by itself: a server that ends the connection has taken it from the connection already
+        # The response is closed separately: if the server ends the connection, the connection no longer owns it.
         with closing(_answer(connection, host, method, path, query, content, content_type)) as answer:
             return answer.status, answer.read(max_bytes)
     except (OSError, HTTPException) as error:
@@ -115,7 +115,7 @@ def send(
 
 
 def stream(host: str, path: str, query: Query, block_bytes: int) -> tuple[int, int, Iterator[bytes]]:
-    """Request a file, and return the answer's status, size and content in blocks. Raises Unavailable."""
+    """Request a file; return the response's status, its size and its content in blocks. Raises Unavailable."""
     connection = _connection(host)
     try:
         answer = _answer(connection, host, "GET", path, query, None, "")

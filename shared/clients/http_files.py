@@ -1,8 +1,8 @@
-"""Read a file from an HTTP server that the caller names, without giving the caller our place in the network.
+"""Read a file from an HTTP server chosen by the caller, protected against server-side request forgery (SSRF).
 
-A job's `source` is a URL of the caller's choice, and the job runs inside the private network, beside the platform's
-metadata server. So a name is resolved once, every address it has must be public, and the connection goes to an address
-that was checked: a name that resolves differently a moment later changes nothing. Each redirect passes the same checks.
+A job's `source` is a URL of the caller's choice, and the job runs inside the private network, next to the platform's
+metadata server. So a host name is resolved once, all of its addresses must be public, and the connection goes to one of
+the checked addresses; DNS rebinding has no effect. Each redirect passes the same checks.
 """
 
 import base64
@@ -23,15 +23,16 @@ MAX_REDIRECTS: Final = 5
 CONNECT_TIMEOUT_S: Final = 10.0
 HEAD_TIMEOUT_S: Final = 30.0
 IDLE_TIMEOUT_S: Final = 30.0
-# the longest time that functions.yaml gives a job
+# The longest timeout of a job in functions.yaml, in seconds.
 MAX_FETCH_S: Final = 1800.0
 
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-# beside link-local, multicast and reserved addresses: this network (RFC 1122), relays of 6to4 (RFC 7526), site-local
-# addresses (RFC 3879), assignments of protocols (RFC 6890, also a metadata server's) and documentation (RFC 9637), both
-# public for Python 3.11, and metadata servers outside of the link-local ranges
+# In addition to link-local, multicast and reserved addresses: this network (RFC 1122), 6to4 relays (RFC 7526),
+# site-local addresses (RFC 3879), IETF protocol assignments (RFC 6890, which include a metadata server's) and
+# documentation (RFC 9637), both of which Python 3.11 considers public, and metadata servers outside the link-local
+# ranges.
 _NEVER: Final = tuple(
     map(
         ip_network,
@@ -47,7 +48,7 @@ _NEVER: Final = tuple(
         ),
     )
 )
-# an IPv6 address that stands for the IPv4 address in its last 32 bits: RFC 6052, and RFC 4291, section 2.5.5.1
+# IPv6 addresses that stand for the IPv4 address in their last 32 bits: RFC 6052, and RFC 4291, section 2.5.5.1.
 _LAST_32_BITS: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 _SHARED: Final = ip_network("100.64.0.0/10")
 
@@ -64,7 +65,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 
 
 def is_permitted(address: Address, *, allow_private: bool) -> bool:
-    """Return whether a connection may go to an address: a public one, or with ``allow_private`` a private one.
+    """Return whether connecting to an address is permitted: it is public, or ``allow_private`` and it is private.
 
     Link-local, multicast, unspecified and reserved addresses, and those of metadata servers, are never permitted.
     """
@@ -80,20 +81,20 @@ def is_permitted(address: Address, *, allow_private: bool) -> bool:
 
 
 class NotModified(Exception):
-    """The server says that the file is still the one that the conditions name."""
+    """The server answered 304: the file still matches the conditions."""
 
 
 class HttpFile(io.RawIOBase):
     """The body of a response, read once from front to back. Reading raises InvalidRequest beyond a limit.
 
-    etag, last_modified : what the server says to recognise the file by; None where it says nothing.
+    etag, last_modified : the response's validators; None if the server sent none.
     """
 
     def __init__(self, connected: socket.socket, response: HTTPResponse, max_bytes: int) -> None:
         self.etag: str | None = response.headers.get("ETag")
         self.last_modified: str | None = response.headers.get("Last-Modified")
         self._connected, self._response, self._max_bytes = connected, response, max_bytes
-        # of a chunked body the end is marked; otherwise a body that ends early must not pass for a complete one
+        # A chunked body marks its end; any other body that ends early must not pass for a complete one.
         self._expected = None if response.chunked else response.length
         self._received = 0
         self._watch = _Watch(connected, MAX_FETCH_S)
@@ -109,7 +110,7 @@ class HttpFile(io.RawIOBase):
         try:
             data = self._response.read1(wanted) if wanted else b""
         except OSError:
-            # a server may reset the connection that the watch has ended
+            # A server may reset a connection that the watch has ended.
             if not self._watch.has_ended:
                 raise
             data = b""
@@ -133,9 +134,9 @@ class HttpFile(io.RawIOBase):
 
 
 class _Watch:
-    """Ends a connection after a time, whatever it waits for.
+    """Ends a connection after a total time, whatever it is waiting for.
 
-    Time-outs of single reads do not suffice: a server that sends a byte now and then resets them for ever.
+    Timeouts of single reads do not suffice: a server that sends a byte now and then keeps resetting them.
     """
 
     def __init__(self, connected: socket.socket, seconds: float) -> None:
@@ -148,7 +149,7 @@ class _Watch:
     def _end(self) -> None:
         self.has_ended = True
         with contextlib.suppress(OSError):
-            # below TLS, whose own method would change what another thread is reading
+            # Below TLS: the TLS socket's own method would change state that another thread is reading.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def cancel(self) -> None:
@@ -165,14 +166,14 @@ def open_url(
 ) -> HttpFile:
     """Return the file at an http or https URL.
 
-    ``authorization`` is sent to the server that the URL names, ``conditions`` (If-None-Match, If-Modified-Since) to
-    every one. Raises NotModified where the server answers 304 to them; InvalidRequest for an address that is not
-    permitted, a redirect to another scheme, more than MAX_REDIRECTS redirects, or a body of more than ``max_bytes``;
-    FileNotFoundError, OSError or HTTPException when no file comes.
+    ``authorization`` is sent only to the server that the URL names, ``conditions`` (If-None-Match, If-Modified-Since)
+    to all. Raises NotModified if the server answers 304; InvalidRequest for an address that is not permitted, a
+    redirect to another scheme, more than MAX_REDIRECTS redirects, or a body of more than ``max_bytes``;
+    FileNotFoundError, OSError or HTTPException if no file is received.
     """
     first = parts = urlsplit(url)
     for _ in range(MAX_REDIRECTS + 1):
-        # credentials in the URL are for the server that it names, not for one that a redirect names
+        # Credentials in the URL are for the server that it names, not for the target of a redirect.
         credentials = first if (parts.scheme, parts.netloc) == (first.scheme, first.netloc) else None
         headers = dict(conditions or {})
         if credentials is not None and authorization is not None:
@@ -217,7 +218,7 @@ def _too_large(max_bytes: int) -> InvalidRequest:
 def _request(
     parts: SplitResult, credentials: SplitResult | None, more_headers: Mapping[str, str], *, allow_private: bool
 ) -> tuple[socket.socket, HTTPResponse]:
-    """Send a GET request and return the connection and the response, of which the head is read."""
+    """Send a GET request; return the connection and the response, of which only the head has been read."""
     try:
         host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
         host = host if host.isascii() else host.encode("idna").decode()
@@ -232,7 +233,7 @@ def _request(
         )
     connected.settimeout(IDLE_TIMEOUT_S)
     connection = HTTPConnection(host, port)
-    # the connection that was checked is the only one
+    # Never reconnect: only this connection was checked.
     connection.auto_open = 0
     connection.sock = connected
     watch = _Watch(connected, HEAD_TIMEOUT_S)
@@ -256,7 +257,7 @@ def _request(
             target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]")
         connection.request("GET", target, headers=headers)
         response = connection.getresponse()
-        # headers that are cut off look like headers that have ended
+        # Truncated headers look like complete ones.
         if watch.has_ended:
             raise TimeoutError
         return connected, response
@@ -273,7 +274,7 @@ def _request(
 def _connect(host: str, port: int, *, allow_private: bool) -> socket.socket:
     """Return a connection to one of the host's addresses, all of which are permitted.
 
-    Raises InvalidRequest for another address, FileNotFoundError when there is none or none answers.
+    Raises InvalidRequest if any address is not permitted, FileNotFoundError if there is none or none accepts.
     """
     if host.lower() in _METADATA_NAMES:
         raise _refused(host)
@@ -281,7 +282,7 @@ def _connect(host: str, port: int, *, allow_private: bool) -> socket.socket:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise FileNotFoundError(str(error)) from None
-    # the answer may hold one public and one private address, of which the second would be tried when the first fails
+    # DNS may return a public and a private address; the private one would be tried once the public one fails.
     if not all(is_permitted(ip_address(entry[4][0]), allow_private=allow_private) for entry in entries):
         raise _refused(host)
     failure: OSError | None = None
@@ -289,7 +290,7 @@ def _connect(host: str, port: int, *, allow_private: bool) -> socket.socket:
         connected = socket.socket(family, kind, protocol)
         connected.settimeout(CONNECT_TIMEOUT_S)
         try:
-            # an address of digits: nothing is resolved again
+            # A numeric address, so nothing is resolved again.
             connected.connect(address)
         except OSError as error:
             connected.close()

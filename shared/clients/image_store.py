@@ -1,7 +1,7 @@
-"""Where uploaded images are: a folder of the local system, or a bucket of Cloud Storage, named by IMAGE_STORE.
+"""Storage of uploaded images, named by IMAGE_STORE: a local folder or a Cloud Storage bucket.
 
-A file is uploaded below ``uploads/``, once, and kept below ``products/`` when it was looked at. Uploads are deleted
-after a day, kept or not.
+A file is uploaded once, below ``uploads/``, and copied to ``products/`` after it has been checked. Uploads are deleted
+after a day in any case.
 """
 
 import base64
@@ -25,7 +25,7 @@ DAY_S: Final = 86_400
 
 
 class Folder:
-    """Images in a folder of this machine. The callers choose names without separators."""
+    """Images in a local folder. Callers must choose names without path separators."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -37,7 +37,7 @@ class Folder:
         return self.root / "products" / str(product_id) / name
 
     def save_upload(self, name: str, body: bytes) -> bool:
-        """Store an uploaded file; return False, without a change, if there is one of this name."""
+        """Store an uploaded file; return False, changing nothing, if the name is taken."""
         self._forget_old()
         path = self._upload(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class Folder:
         """Keep an image of a product."""
         path = self._image(product_id, name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # a reader sees all of it or nothing
+        # Written atomically: a reader sees all of it or nothing.
         unfinished = path.with_name(f"{name}.{os.getpid()}.{time.monotonic_ns()}")
         unfinished.write_bytes(body)
         unfinished.replace(path)
@@ -86,7 +86,7 @@ class Folder:
 
 
 class Bucket:
-    """Images in a bucket of Cloud Storage, by its JSON API (https://cloud.google.com/storage/docs/json_api/v1)."""
+    """Images in a Cloud Storage bucket, by its JSON API (https://cloud.google.com/storage/docs/json_api/v1)."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -95,12 +95,12 @@ class Bucket:
         return f"/storage/v1/b/{self.name}/o/{quote(name, safe='')}"
 
     def upload_request(self, name: str, content_type: str, size: int, lifetime_s: int) -> tuple[str, dict[str, str]]:
-        """Return the address at which a file may be put once, and the headers of that request. Raises Unavailable."""
+        """Return the signed URL to which a file may be PUT once, and the request's headers. Raises Unavailable."""
         headers = {
             "content-type": content_type,
-            # no more and no fewer bytes
+            # Exactly this many bytes.
             "x-goog-content-length-range": f"{size},{size}",
-            # there is no object of this name yet
+            # Only if there is no object of this name yet.
             "x-goog-if-generation-match": "0",
         }
         now = datetime.now(UTC)
@@ -144,9 +144,9 @@ def _of(status: int, body: bytes) -> bytes:
 
 
 def to_sign(resource: str, headers: Mapping[str, str], account: str, now: datetime, lifetime_s: int) -> tuple[str, str]:
-    """Return path and query of a signed PUT without its signature, and the text to sign.
+    """Return the path and query of a signed PUT without its signature, and the string to sign.
 
-    The method: https://cloud.google.com/storage/docs/authentication/signatures (V4).
+    Method: https://cloud.google.com/storage/docs/authentication/signatures (V4).
     """
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/auto/storage/goog4_request"
@@ -167,6 +167,6 @@ def to_sign(resource: str, headers: Mapping[str, str], account: str, now: dateti
 
 
 def image_store() -> Folder | Bucket:
-    """Return the store of IMAGE_STORE. Raises MissingSetting."""
+    """Return the store that IMAGE_STORE names. Raises MissingSetting."""
     address = urlsplit(settings().require("image_store"))
     return Bucket(address.netloc) if address.scheme == "gs" else Folder(Path(unquote(address.path)))

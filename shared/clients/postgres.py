@@ -1,6 +1,6 @@
 """Functions that run statements on the pooled engine of shared/clients/postgres_engine.py.
 
-SQLAlchemy is imported with the first statement, so that a cached answer does not wait for it.
+SQLAlchemy is imported on the first statement, so that cached answers do not wait for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as Connection
     from sqlalchemy import Row
 else:
-    # other modules annotate with it; importing the real class would cost start-up time
+    # Used in other modules' annotations; importing the real class would cost start-up time.
     Connection = Any
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ ABORTED = "25P02"
 
 def _run(work: Callable[[Connection], T], *, again: bool) -> T:
     breaker.check()
-    # After a restart of the server every idle connection of the pool is broken, and only using one shows that. The
-    # second attempt has a new connection.
+    # After a server restart every idle connection in the pool is broken, which only shows in use. The second attempt
+    # gets a new connection.
     repeated = False
     while True:
         connected = False
@@ -52,7 +52,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
         except Exception as error:
             if (unable := unavailable(error)) is not None:
                 if isinstance(unable, DatabaseBusy) and unable.undone and not repeated:
-                    # nothing of the statement took effect
+                    # The statement had no effect.
                     repeated = True
                     time.sleep(pause_before_repeating())
                     continue
@@ -63,7 +63,7 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
                 breaker.replace_before = time.monotonic()
             else:
                 lost_connections.search()
-            # who has waited until the deadline waits for no second one
+            # Do not retry after waiting until the deadline.
             if connected and again and not repeated and not no_answer(error):
                 repeated = True
                 continue
@@ -71,15 +71,15 @@ def _run(work: Callable[[Connection], T], *, again: bool) -> T:
 
 
 def read(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
-    """Run a statement that changes nothing and return its rows. Repeats it once after a broken connection.
+    """Run a read-only statement and return its rows. Retries once after a broken connection.
 
-    Raises DatabaseUnavailable if Postgres does not answer or cannot serve, and StatementTimeout if it takes too long.
+    Raises DatabaseUnavailable if Postgres is unreachable or cannot serve, and StatementTimeout if it takes too long.
     """
     return _run(lambda connection: execute(connection, sql, parameters), again=True)
 
 
 def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
-    """Return the first row of ``read``; None if there is none."""
+    """Return the first row of ``read``, or None."""
     rows = read(sql, **parameters)
     return rows[0] if rows else None
 
@@ -87,8 +87,8 @@ def read_one(sql: str, **parameters: Any) -> Row[*tuple[Any, ...]] | None:
 def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
     """Run a statement as its own transaction and return its rows (none without RETURNING).
 
-    Raises DatabaseUnavailable if Postgres does not answer or cannot serve. Repeated only when the server itself undid
-    it: otherwise it may have taken effect.
+    Raises DatabaseUnavailable if Postgres is unreachable or cannot serve. Retried only if the server itself rolled it
+    back; otherwise it may have taken effect.
     """
     rows = _run(lambda connection: execute(connection, sql, parameters), again=False)
     note_commit()
@@ -98,8 +98,8 @@ def write(sql: str, **parameters: Any) -> list[Row[*tuple[Any, ...]]]:
 def run_prepared(sql: str, *, again: bool = True, **parameters: Any) -> list[list[Any]]:
     """Run a constant statement as its own transaction, prepared once per connection, and return its rows.
 
-    Parsing, planning and two of the driver's three round trips are then paid once; on the hot paths they cost more than
-    the execution. ``again=False`` is for statements that must not be repeated after a broken connection.
+    Parsing, planning and two of the driver's three round trips are then needed only once; on the hot paths they cost
+    more than execution. ``again=False`` is for statements that must not be retried after a broken connection.
     """
     return _run(lambda connection: _execute_prepared(connection, sql, parameters), again=again)
 
@@ -117,7 +117,7 @@ def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, An
             return statement.run(**parameters) or []
     except Exception as error:
         if sqlstate(error) == PLAN_CHANGED and statements.pop(sql, None) is not None:
-            # a migration changed the columns that the statement returns
+            # A migration has changed the columns that the statement returns.
             return _execute_prepared(connection, sql, parameters)
         if is_gone(error):
             connection.invalidate(error)
@@ -126,11 +126,11 @@ def _execute_prepared(connection: Connection, sql: str, parameters: dict[str, An
 
 @contextmanager
 def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connection]:
-    """Open a transaction over several statements: committed at the end, rolled back after an error.
+    """Open a transaction for several statements: committed at the end, rolled back after an error.
 
     ``statement_timeout_s`` replaces STATEMENT_TIMEOUT_S for a job's long statements; 0 means no limit. Raises
-    DatabaseUnavailable if Postgres does not answer, and DatabaseBusy if it undid the transaction for another one: a
-    route then runs once more (shared/http/problems.py), a message is delivered again.
+    DatabaseUnavailable if Postgres is unreachable, and DatabaseBusy if it rolled the transaction back in favour of
+    another one: a route is then run once more (shared/http/problems.py), a message is redelivered.
     """
     breaker.check()
     connected = False
@@ -156,7 +156,7 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
 
 @contextmanager
 def trial() -> Iterator[Connection]:
-    """Open a transaction that is rolled back at its end, to see what a change would do. Raises as ``transaction``."""
+    """Open a transaction that is rolled back at its end, for a dry run. Raises like ``transaction``."""
     with suppress(_Undone), transaction() as connection:
         yield connection
         raise _Undone
@@ -167,7 +167,7 @@ class _Undone(Exception):
 
 
 def _limited(connection: Connection, statement_timeout_s: float | None) -> AbstractContextManager[None]:
-    """Return the block in which the socket waits as long as a statement with this limit may run."""
+    """Return a context manager in which the socket waits as long as a statement with this limit may run."""
     if statement_timeout_s is None:
         return nullcontext()
     driver: Any = connection.connection.driver_connection
@@ -176,7 +176,7 @@ def _limited(connection: Connection, statement_timeout_s: float | None) -> Abstr
 
 @contextmanager
 def _begun(connection: Connection) -> Iterator[None]:
-    # By the driver itself: SQLAlchemy would need five more round trips to leave autocommit and to return to it.
+    # Through the driver itself: SQLAlchemy would need five more round trips to leave autocommit and return to it.
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute_simple("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -184,7 +184,7 @@ def _begun(connection: Connection) -> Iterator[None]:
         driver.execute_simple("COMMIT")
     except BaseException as error:
         if isinstance(error, Exception) and is_gone(error):
-            # There is nothing to roll back, and the pool must not hand out this connection again.
+            # There is nothing to roll back, and the pool must not reuse this connection.
             connection.invalidate(error)
         elif not connection.invalidated:
             try:
@@ -211,7 +211,7 @@ def execute_prepared(connection: Connection, sql: str, parameters: Mapping[str, 
         return _execute_prepared(connection, sql, dict(parameters or {}))
     except Exception as error:
         if sqlstate(error) == ABORTED:
-            # a migration changed the columns that the statement returns; only a new transaction can prepare it again
+            # A migration has changed the columns that the statement returns; re-preparing it needs a new transaction.
             raise DatabaseUnavailable("The database schema was just changed; try again.") from error
         raise
 
@@ -227,7 +227,7 @@ def copy_in(connection: Connection, statement: str, stream: Any) -> None:
     except pg8000.Error:
         raise
     except BaseException:
-        # The stream failed half way: the driver cannot leave the COPY, and a rollback would hide the reason.
+        # The stream failed halfway: the driver cannot leave the COPY, and a rollback would hide the cause.
         connection.invalidate()
         raise
     finally:
@@ -243,7 +243,7 @@ def copy_out(connection: Connection, statement: str, stream: Any) -> int:
         return int(cursor.rowcount)
     except Exception as error:
         if not sqlstate(error):
-            # The stream failed half way: the driver has not read the rest of the COPY.
+            # The stream failed halfway: the driver has not read the rest of the COPY.
             connection.invalidate()
         raise
     finally:
@@ -252,12 +252,12 @@ def copy_out(connection: Connection, statement: str, stream: Any) -> int:
 
 @contextmanager
 def snapshot() -> Iterator[Connection]:
-    """Open a transaction that changes nothing and in which every statement sees the database as it is at the first."""
+    """Open a read-only transaction in which every statement sees the database as of the first one."""
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield connection
 
 
 def ping() -> None:
-    """Raise DatabaseUnavailable if Postgres does not answer."""
+    """Raise DatabaseUnavailable if Postgres does not respond."""
     read("SELECT 1")

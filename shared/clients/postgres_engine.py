@@ -1,6 +1,6 @@
-"""The process's engine: its pool of connections to Postgres, how a connection is opened, and the circuit breaker.
+"""The process's engine: its pool of Postgres connections, how a connection is opened, and the circuit breaker.
 
-SQLAlchemy is imported with the first statement, so that a cached answer does not wait for it.
+SQLAlchemy is imported on the first statement, so that cached answers do not wait for it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# After a failed connection requests fail at once for this long instead of each waiting for a connection.
+# Seconds after a failed connection during which requests fail at once instead of each waiting for a connection.
 BREAKER_S = 1.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @cache
 def engine() -> Engine:
-    """Return the process's engine. Its connections autocommit, so that a read costs no BEGIN and no COMMIT."""
+    """Return the process's engine. Its connections autocommit, so that a read needs no BEGIN or COMMIT."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.exc import DisconnectionError
 
@@ -46,7 +46,7 @@ def engine() -> Engine:
         pool_timeout=config.database_timeout_s,
         pool_recycle=1800,
         pool_pre_ping=False,
-        # parameters are personal: emails, hashes and searches must not reach the logs in a driver's message
+        # Parameters are personal data: emails, hashes and searches must not reach the logs in a driver's message.
         hide_parameters=True,
         isolation_level="AUTOCOMMIT",
         json_serializer=lambda value: orjson.dumps(value).decode(),
@@ -55,7 +55,7 @@ def engine() -> Engine:
 
     @event.listens_for(pooled, "do_connect")
     def connect(dialect: Any, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-        # without it, the time-out of a server that accepts connections and stays silent is an error of no driver
+        # Otherwise, the timeout of a server that accepts connections but stays silent is not a driver's error.
         try:
             return dialect.connect(*arguments, **options)
         except OSError as error:
@@ -68,8 +68,8 @@ def engine() -> Engine:
         record.info["opened_at"] = time.monotonic()
         connection.register_out_adapter(list, array_literal)
         connection.message_types[ERROR_RESPONSE] = without_values(connection.message_types[ERROR_RESPONSE])
-        # One round trip for all. Random reads cost SSDs about as much as sequential ones, and statements are too short
-        # for JIT compilation to pay.
+        # One round trip for all settings. On SSDs, random reads cost about as much as sequential ones, and statements
+        # are too short for JIT compilation to pay off.
         connection.execute_simple(
             f"SET statement_timeout = {int(config.statement_timeout_s * 1000)}; SET jit = off; "
             "SET random_page_cost = 1.1; SET timezone = 'UTC'"
@@ -80,7 +80,7 @@ def engine() -> Engine:
 
     @event.listens_for(pooled, "checkout")
     def check(_connection: object, record: Any, _proxy: object) -> None:
-        # What broke one connection probably broke those that were open with it, and only using them would show it.
+        # What broke one connection probably broke those open at the same time, which would only show in use.
         if record.info.get("opened_at", 0.0) < breaker.replace_before:
             raise DisconnectionError("opened before another connection broke")
 
@@ -97,14 +97,14 @@ def engine() -> Engine:
 
 
 def _literal(text: str) -> str:
-    """Return a text as a constant of SQL."""
+    """Return a text as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def array_literal(values: list[Any]) -> str:
     """Return a list parameter in Postgres' array syntax. Every text is quoted, so that ``null`` stays a text.
 
-    The driver's own adapter quotes only what it takes to be special, and not ``null`` in small letters.
+    The driver's own adapter quotes only what it considers special, which does not include lower-case ``null``.
     """
     from pg8000.converters import array_out
 
@@ -121,7 +121,7 @@ def array_literal(values: list[Any]) -> str:
 
 
 def _server(config: Settings) -> dict[str, Any]:
-    """Return the engine's arguments that say where to connect: through Cloud SQL's connector, or to an address."""
+    """Return the engine arguments for the server: through the Cloud SQL connector, or at an address."""
     if config.cloud_sql_instance:
         from shared.clients import cloud_sql
 
@@ -131,7 +131,7 @@ def _server(config: Settings) -> dict[str, Any]:
     address = make_url(config.require("database_url"))
     arguments: dict[str, Any] = {"timeout": config.database_timeout_s, "tcp_keepalive": True}
     if address.host in LOOPBACK:
-        # Otherwise the driver loads the system's certificates for each connection, although the server has no TLS.
+        # Otherwise the driver loads the system's certificates for each connection although the server has no TLS.
         arguments["ssl_context"] = False
     return {"url": address, "connect_args": arguments}
 
@@ -140,7 +140,7 @@ class _Breaker:
     """A circuit breaker: remembers a failed connection for BREAKER_S seconds."""
 
     failed_at: float = float("-inf")
-    # connections that were opened before are replaced when they are next used
+    # Connections opened before this time are replaced when they are next used.
     replace_before: float = float("-inf")
 
     def check(self) -> None:
@@ -166,7 +166,7 @@ def bulkhead() -> Bulkhead:
 
 
 def connect_apart() -> Any:
-    """Return a connection of the driver outside the pool, for the login itself and not for DATABASE_ROLE."""
+    """Return a driver connection outside the pool, as the login role itself instead of DATABASE_ROLE."""
     config = settings()
     if config.cloud_sql_instance:
         from shared.clients import cloud_sql
@@ -190,9 +190,9 @@ def connect_apart() -> Any:
 
 
 def read_as_login(sql: str) -> list[Any]:
-    """Run a constant statement as the user who logs in, without DATABASE_ROLE, and return its rows.
+    """Run a constant statement as the login role, without DATABASE_ROLE, and return its rows.
 
-    On a connection of its own, for the case that no other can be opened. Raises what the driver raises.
+    Uses a connection of its own, in case no other can be opened. Driver errors propagate.
     """
     connection = connect_apart()
     try:
@@ -205,7 +205,7 @@ def read_as_login(sql: str) -> list[Any]:
 lost_connections = LostConnections(lambda: list(_opened), connect_apart)
 
 
-# the driver's open connections, so that close() reaches those in use too
+# The driver's open connections, so that close() also reaches those in use.
 _opened: WeakSet[Any] = WeakSet()
 
 

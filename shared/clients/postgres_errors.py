@@ -1,4 +1,4 @@
-"""What errors of Postgres and its driver mean, and what of them may be logged."""
+"""Classification of errors from Postgres and its driver, and which parts of them may be logged."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from shared.settings import settings
 
 log = logging.getLogger(__name__)
 
-# parts of the driver's messages about a broken connection
+# Substrings of the driver's messages about a broken connection.
 BROKEN = ("network error", "connection is closed", "create a connection", "Server refuses", "server")
-# the server cancelled a statement: it ran longer than STATEMENT_TIMEOUT_S
+# SQLSTATE of a statement that the server cancelled because it ran longer than STATEMENT_TIMEOUT_S.
 CANCELLED = "57014"
-# the protocol's code of an error, and its fields without values: severity, SQLSTATE, message, hint, position, and the
-# names of schema, table, column, type and constraint
+# The protocol's code of an error response, and its fields that contain no values: severity, SQLSTATE, message, hint,
+# position, and the names of schema, table, column, type and constraint.
 ERROR_RESPONSE = b"E"
 SAFE_FIELDS = frozenset("SVCMHPstcdn")
-# SQLSTATE class of values that cannot be read or stored
+# SQLSTATE class of values that cannot be read or stored.
 INVALID_VALUE = "22"
-# SQLSTATE prefixes of values that are wrong whenever the statement runs: they cannot be read, a column or a constraint
-# forbids them, or they exceed a limit of the server. Not those of a lost race: a foreign or unique key.
+# SQLSTATE prefixes of values that fail whenever the statement runs: they cannot be read, a column or constraint forbids
+# them, or they exceed a server limit. Foreign and unique keys are not included, since a race may have caused these.
 PERMANENT = (INVALID_VALUE, "23502", "23514", "54")
-# SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections, or that ended the session
+# SQLSTATE prefixes of a server that is gone, starting, stopping or out of connections, or that ended the session.
 GONE = ("08", "57P", "53300", "25006", "25P03", "25P04")
-# The server rolled the transaction back for the sake of another one: a deadlock, or a conflict of serialisation.
+# The server rolled the transaction back in favour of another one: a deadlock or a serialization failure.
 ROLLED_BACK = ("40P01", "40001")
 UNDONE_PAUSE_S = 0.05
-# SQLSTATE prefixes of a server that works but cannot do this now, each with what to tell the client: a full disk or
-# no memory, a lock that another transaction keeps, a failed file operation
+# SQLSTATE prefixes of a server that works but cannot do this now, each with the message for the client: a full disk or
+# no memory, a lock held by another transaction, a failed file operation.
 SHORT_OF_RESOURCES = ("53", "58")
 LOCKED = ("55P03",)
 
 
 def without_values(handle: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-    """Return the driver's handler of an error without the error's parts that repeat values of rows and parameters.
+    """Wrap the driver's error handler so that it drops the parts that repeat values of rows and parameters.
 
-    The text of an error goes into logs; DETAIL, CONTEXT and the message of an invalid value name emails and hashes.
+    Error texts are logged, and DETAIL, CONTEXT and the message about an invalid value can contain emails and hashes.
     """
 
     def handle_error(data: bytes, context: Any) -> None:
@@ -60,7 +60,7 @@ def sqlstate(error: BaseException | None) -> str:
 
 
 def is_gone(error: Exception) -> bool:
-    """Return whether the server failed, and not the statement."""
+    """Return whether the server or the connection failed, as opposed to the statement."""
     from pg8000.exceptions import InterfaceError as DriverInterfaceError
     from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -68,7 +68,7 @@ def is_gone(error: Exception) -> bool:
     if isinstance(error, (PoolTimeout, DisconnectionError)):
         return True
     if isinstance(error, (InterfaceError, DriverInterfaceError)):
-        # the driver raises the same class for a broken connection and for a statement it cannot parse
+        # The driver raises the same class for a broken connection and for a statement that it cannot parse.
         return any(part in str(error) for part in BROKEN)
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
@@ -79,7 +79,7 @@ def is_gone(error: Exception) -> bool:
 
 
 def permanent_fault(error: Exception) -> str | None:
-    """Return why no repetition of a statement can store its values; None if a later attempt may succeed."""
+    """Return why no retry of a statement can ever store its values; None if a later attempt may succeed."""
     import orjson
 
     state = _state(error)
@@ -95,7 +95,7 @@ def no_answer(error: BaseException) -> bool:
     """Return whether the server stayed silent until the socket's deadline."""
     cause: BaseException | None = error
     while cause is not None:
-        # the kernel's own, of a peer that acknowledges nothing, comes early and has a number
+        # The kernel's own timeout, for a peer that acknowledges nothing, comes early and has an errno.
         if isinstance(cause, TimeoutError) and cause.errno is None:
             return True
         cause = cause.__cause__
@@ -103,9 +103,9 @@ def no_answer(error: BaseException) -> bool:
 
 
 def unavailable(error: Exception) -> DatabaseUnavailable | None:
-    """Return the error to raise for what is the server's trouble and not the statement's fault; None for other errors.
+    """Return the error to raise if the server, not the statement, is the cause; None for other errors.
 
-    The connection works: other statements may succeed meanwhile.
+    The connection itself works; other statements may succeed meanwhile.
     """
     if (timeout := timed_out(error)) is not None:
         return timeout
@@ -127,12 +127,12 @@ def unavailable(error: Exception) -> DatabaseUnavailable | None:
 
 
 def pause_before_repeating() -> float:
-    """Return the seconds to wait before work that the server undid runs again, random between one and two pauses.
+    """Return the seconds to wait before retrying work that the server rolled back: random, one to two UNDONE_PAUSE_S.
 
-    Without a pause the work can overtake the transaction that won, take the lock that was just released to it, and lose
-    a second time.
+    Without a pause, the retry could overtake the transaction that won, take the lock just released to it, and lose
+    again.
     """
-    # no secret: it only parts two requests
+    # Not security-relevant: it only spreads two requests.
     return UNDONE_PAUSE_S * (1 + random.random())  # noqa: S311
 
 

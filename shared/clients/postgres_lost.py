@@ -1,8 +1,8 @@
-"""Connections that are lost although nothing says so: found by asking the server what it knows of them.
+"""Detection of silently lost connections, by asking the server about their backend processes.
 
-After a short silence of the network, statements or their answers are gone, and each holds its place in the pool until
-the socket's deadline. When requests wait for a place, a connection of its own asks the server about those that have
-waited for long: one whose server process is gone, or waits for the client itself, will never answer.
+After a short network outage, statements or their results may be lost, and each such connection keeps its place in the
+pool until the socket's deadline. When requests wait for a connection, a separate connection asks the server about those
+that have waited for a long time: one whose server process is gone, or itself waits for the client, will never answer.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from shared.clients import postgres_wire
 
 log = logging.getLogger(__name__)
 
-# A connection that has waited for longer than this is asked about.
+# Seconds after which a waiting connection is checked.
 SILENT_S: Final = 3.0
-# The sessions that are at work, or have changed their state just now: what the client sent, or the answer, may be on
-# its way. A role sees the state of its own sessions only.
+# The sessions that are working, or have just changed state, so that a request or its result may be in transit. A role
+# sees the state of its own sessions only.
 WORKING: Final = """
 SELECT pid FROM pg_stat_activity
 WHERE (state = 'active' AND wait_event_type IS DISTINCT FROM 'Client')
@@ -28,19 +28,19 @@ WHERE (state = 'active' AND wait_event_type IS DISTINCT FROM 'Client')
 
 
 class LostConnections:
-    """Ends the waits for connections that are lost, in a thread, one search at a time."""
+    """Ends waits on lost connections, in a background thread, one search at a time."""
 
     def __init__(self, opened: Callable[[], Iterable[Any]], connect: Callable[[], Any]) -> None:
         self._opened, self._connect = opened, connect
         self._searching = threading.Lock()
 
     def search(self) -> None:
-        """Begin a search in the background, unless one is under way or no connection has waited for long."""
+        """Start a background search unless one is running or no connection has waited for longer than SILENT_S."""
         if self._silent() and self._searching.acquire(blocking=False):
             threading.Thread(target=self._search, name="lost-connections", daemon=True).start()
 
     def _silent(self) -> dict[int, tuple[Any, float]]:
-        """Return by server process the connections that have waited for long, and since when."""
+        """Return, by server process id, the connections that have waited for longer than SILENT_S, and since when."""
         limit = time.monotonic() - SILENT_S
         silent = {}
         for connection in self._opened():
@@ -73,7 +73,7 @@ class LostConnections:
             self._searching.release()
 
     def _working(self) -> set[int] | None:
-        """Return the server's processes that are at work; None behind a pooler, whose ids say nothing."""
+        """Return the ids of the server processes that are working; None behind a pooler, whose ids are meaningless."""
         connection = self._connect()
         try:
             if connection.execute_simple("SELECT pg_backend_pid()").rows != [[postgres_wire.backend_pid(connection)]]:

@@ -1,7 +1,7 @@
-"""The sockets of the driver's connections: how long a silent server is waited for, and how a lost one is noticed.
+"""The sockets of the driver's connections: timeouts for a silent server, and detection of a lost one.
 
-A server that stops, a failover and a firewall that forgets a connection all look alike: no byte arrives, and no error.
-Only a limit of time ends such a wait (docs/decisions/0052-bounded-waits.md).
+A stopped server, a failover and a firewall that drops a connection all look alike: neither data nor an error arrives.
+Only a timeout ends such a wait (docs/decisions/0052-bounded-waits.md).
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-# Seconds that a socket waits beyond the statement's own limit: the server cancels a slow statement first, and its
-# error then crosses the network.
+# Seconds that a socket waits beyond the statement's own limit, so that the server cancels a slow statement first and
+# its error can still arrive.
 GRACE_S: Final = 3.0
-# The longest time that sent bytes may stay unacknowledged before the kernel gives the connection up.
+# Milliseconds that sent bytes may stay unacknowledged before the kernel gives up the connection.
 UNACKNOWLEDGED_MS: Final = 8_000
-# The kernel probes a connection that is idle for this long, again after each interval, and gives it up after the last.
+# The kernel probes a connection idle for this long, again after each interval, and gives up after the last probe.
 KEEPALIVE_IDLE_S: Final = 5
 KEEPALIVE_INTERVAL_S: Final = 2
 KEEPALIVE_PROBES: Final = 3
 
 
 class Wire(socket.SocketIO):
-    """The unbuffered stream of a connection. Every failure of the socket is the driver's InterfaceError.
+    """The unbuffered stream of a connection. Converts every socket failure to the driver's InterfaceError.
 
-    The driver passes a time-out of its first read on as it is, which looks like an error of a file or of a stream.
+    The driver itself lets a timeout of its first read propagate unchanged, which looks like a file or stream error.
     """
 
     def __init__(self, wire: socket.socket) -> None:
         super().__init__(wire, "rw")
-        # when the read that now waits began; None while no read waits
+        # When the current read began to wait; None if no read is waiting.
         self.waiting_since: float | None = None
 
     def readinto(self, buffer: Any) -> int | None:
@@ -61,19 +61,20 @@ _wires: WeakKeyDictionary[Any, Wire] = WeakKeyDictionary()
 
 
 def watch(connection: Any, timeout_s: float) -> None:
-    """Make a new connection of the driver notice a lost peer, and wait at most ``timeout_s`` seconds for an answer."""
+    """Make a new driver connection detect a lost peer, and wait at most ``timeout_s`` seconds for a response."""
     wire: socket.socket = connection._usock
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
-        # A statement is written in parts. The kernel would keep a part back until the server has acknowledged the one
-        # before, which servers delay by 40 ms. Every COPY waited for that, and each statement of more than a buffer.
+        # A statement is written in parts. With Nagle's algorithm, the kernel holds a part back until the server has
+        # acknowledged the previous one, which servers delay by 40 ms. This slowed down every COPY and each statement
+        # longer than a buffer.
         ("TCP_NODELAY", 1),
         ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
         ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
         ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
         ("TCP_KEEPCNT", KEEPALIVE_PROBES),
     ):
-        # not every system has all of them, and a Unix socket has none
+        # Not every system has all of these options, and a Unix socket has none.
         if hasattr(socket, name):
             with suppress(OSError):
                 wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -83,20 +84,20 @@ def watch(connection: Any, timeout_s: float) -> None:
 
 
 def answer_deadline_s(statement_timeout_s: float) -> float | None:
-    """Return how long to wait for the answer to a statement with this limit; None for a statement without limit."""
+    """Return how many seconds to wait for the result of a statement with this limit; None if it has no limit."""
     return statement_timeout_s + GRACE_S if statement_timeout_s else None
 
 
 @contextmanager
 def deadline(connection: Any, timeout_s: float | None) -> Iterator[None]:
-    """Wait at most ``timeout_s`` seconds for each answer inside the block; None waits for any time."""
+    """Wait at most ``timeout_s`` seconds for each response inside the block; None means no limit."""
     wire: socket.socket = connection._usock
     before = wire.gettimeout()
     wire.settimeout(timeout_s)
     try:
         yield
     finally:
-        # a connection that broke in the block is closed
+        # A connection that broke in the block is closed.
         with suppress(OSError):
             wire.settimeout(before)
 
@@ -104,18 +105,18 @@ def deadline(connection: Any, timeout_s: float | None) -> Iterator[None]:
 def drop(connection: Any) -> None:
     """Close the socket of a broken connection at once.
 
-    The driver would first say good-bye, which waits for a silent peer once the socket's buffer is full, and would
-    close a broken TLS socket only when its unsent bytes are garbage collected.
+    The driver would first send a termination message, which blocks on a silent peer once the socket's buffer is full,
+    and would close a broken TLS socket only when its unsent bytes are garbage collected.
     """
     with suppress(OSError, AttributeError):
         os.close(connection._usock.detach())
-        # where the driver's good-bye goes, which would otherwise fail and be logged as an error
+        # Receives the driver's termination message, which would otherwise fail and be logged as an error.
         connection._sock = io.BytesIO()
 
 
 def silent_since(connection: Any) -> float | None:
-    """Return since when the connection has waited for bytes of the server, on the monotonic clock; None if it does
-    not wait.
+    """Return since when, on the monotonic clock, the connection has been waiting for data from the server; None if it
+    is not waiting.
     """
     wire = _wires.get(connection)
     return None if wire is None else wire.waiting_since
@@ -124,7 +125,7 @@ def silent_since(connection: Any) -> float | None:
 def interrupt(connection: Any) -> None:
     """End the wait of another thread for this connection: its read fails as if the peer had closed the connection."""
     with suppress(OSError, TypeError):
-        # of the socket below TLS: the other thread is inside TLS's own state
+        # On the socket below TLS, because the other thread is using the TLS state.
         socket.socket.shutdown(connection._usock, socket.SHUT_RDWR)
 
 

@@ -1,7 +1,7 @@
-"""Pub/Sub: the publisher and the subscriber of this process, in the cloud and against an emulator alike.
+"""Pub/Sub: this process's publisher and subscriber, both in the cloud and against an emulator.
 
-A breaker keeps requests from waiting for a Pub/Sub that does not answer: after a failed message one message at a time
-tries it, and all others are refused at once (docs/decisions/0052-bounded-waits.md).
+A circuit breaker keeps requests from waiting while Pub/Sub is unavailable: after a failed message, one message at a
+time probes it, and all others are refused at once (docs/decisions/0052-bounded-waits.md).
 """
 
 import logging
@@ -19,16 +19,16 @@ from shared.telemetry import metrics, spans
 
 log = logging.getLogger(__name__)
 
-# After a failed message, messages are refused at once for this long; then one of them tries Pub/Sub.
+# Seconds after a failed message during which messages are refused at once; then one of them probes Pub/Sub.
 BREAKER_S: Final = 1.0
-# How long the message that tries Pub/Sub is waited for.
+# Seconds to wait for the message that probes Pub/Sub.
 PROBE_S: Final = 3.0
-# No message is sent behind one that has waited for longer than this, once Pub/Sub has answered this process.
+# No message is sent while an earlier one has been waiting for longer than this, once Pub/Sub has answered this process.
 STALLED_S: Final = 4.0
-# How long a process that starts waits for its connection, in the background.
+# Seconds to wait, in the background, for the connection when a process starts.
 CONNECT_S: Final = 10.0
-# Of the connection: a new client gets one of its own, not the broken one of the client before, and a server that is
-# back is found within a second. The default is to wait for up to two minutes between attempts.
+# gRPC channel options: a new client gets its own connection instead of the previous client's broken one, and reconnects
+# within a second once the server is back. By default, gRPC waits for up to two minutes between attempts.
 CHANNEL_OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -38,7 +38,7 @@ CHANNEL_OPTIONS: Final = (
 
 
 class _Breaker:
-    """Whether Pub/Sub answers, from the outcomes of the messages that were sent to it."""
+    """Decides from the outcomes of sent messages whether Pub/Sub is available."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class _Breaker:
             self.is_open = False
             self._failed_at = self._probe_until = float("-inf")
             self._has_answered = False
-            # when each message was sent that has no outcome yet, oldest first
+            # When each pending message was sent, oldest first.
             self._sent_at: dict[Future[str], float] = {}
 
     def admit(self) -> None:
@@ -68,7 +68,7 @@ class _Breaker:
         raise error
 
     def watch(self, future: "Future[str]") -> None:
-        """Learn from the outcome of a message."""
+        """Record the outcome of a message once it is known."""
         with self._lock:
             self._sent_at[future] = time.monotonic()
         future.add_done_callback(self._learn)
@@ -76,7 +76,7 @@ class _Breaker:
     def _learn(self, ended: "Future[str]") -> None:
         error = None if ended.cancelled() else ended.exception()
         with self._lock:
-            # a message of before the last failure says nothing of the connection of now
+            # A message sent before the last failure says nothing about the current connection.
             is_current = self._sent_at.pop(ended, None) is not None
             if error is None and not ended.cancelled():
                 self.is_open, self._has_answered = False, True
@@ -85,24 +85,24 @@ class _Breaker:
             self.trip()
 
     def give_up(self, future: "Future[str]") -> None:
-        """Take a message that has waited for too long for a failed one."""
+        """Treat a message that has waited for too long as failed."""
         if future in self._sent_at:
             self.trip()
 
     def trip(self) -> None:
-        """Remember that Pub/Sub failed, and have the next message sent over a new connection."""
+        """Record that Pub/Sub failed, so that the next message is sent over a new connection."""
         with self._lock:
             now = time.monotonic()
             is_first = not self.is_open or now >= self._probe_until or now - self._failed_at >= BREAKER_S
             self.is_open, self._failed_at, self._probe_until = True, now, float("-inf")
-            # they were sent over the connection that failed
+            # They were sent over the failed connection.
             self._sent_at.clear()
         if is_first:
             _retire_publisher()
 
 
 def _is_outage(error: BaseException) -> bool:
-    """Return whether Pub/Sub failed, and not the message or the topic."""
+    """Return whether Pub/Sub itself failed, as opposed to the message or the topic."""
     from google.api_core import exceptions
 
     if isinstance(error, exceptions.GoogleAPICallError):
@@ -115,7 +115,7 @@ _retired: list[Any] = []
 
 
 def _retire_publisher() -> None:
-    """Forget the publisher, so that the next message gets a new one. Messages in flight still end."""
+    """Forget the publisher, so that the next message gets a new one. Messages in flight are still completed."""
     if not publisher.cache_info().currsize:
         return
     client = publisher()
@@ -147,7 +147,7 @@ def publisher() -> Any:
 
         def __init__(self, *, host: str, channel: Any = None, **others: Any) -> None:
             if channel is not None:
-                # of an emulator
+                # The channel of an emulator.
                 channel.close()
                 channel = grpc.insecure_channel(host, options=CHANNEL_OPTIONS)
             super().__init__(host=host, channel=channel or self._create, **others)
@@ -156,7 +156,7 @@ def publisher() -> Any:
             return self.create_channel(host, options=[*options, *CHANNEL_OPTIONS], **others)
 
     timeout_s = settings().publish_timeout_s
-    # The client's default is to retry for ten minutes: a message could still leave after its sender got an error.
+    # By default, the client retries for ten minutes: a message could still be sent after its sender got an error.
     retry = Retry(
         predicate=if_exception_type(
             exceptions.Aborted,
@@ -178,7 +178,7 @@ def publisher() -> Any:
     )
 
 
-# held while the publisher is created: a message that comes meanwhile waits, and creates no second one
+# Held while the publisher is created, so that a concurrent message waits instead of creating a second one.
 _creation: Final = threading.Lock()
 
 
@@ -192,7 +192,7 @@ def _shared_publisher() -> Any:
 def connect_in_background() -> None:
     """Create the publisher and open its connection in a thread, so that the first message waits for neither.
 
-    A failure is logged: the first message tries again, and its sender gets the error.
+    A failure is only logged: the first message tries again, and its sender gets the error.
     """
     threading.Thread(target=_connect, name="connect-publisher", daemon=True).start()
 
@@ -208,7 +208,7 @@ def _connect() -> None:
 
 @cache
 def subscriber() -> Any:
-    """Return the process's subscriber. It pulls; what is pushed to functions needs none."""
+    """Return the process's subscriber, for pulling. Messages pushed to functions do not need it."""
     from google.cloud import pubsub_v1
 
     return pubsub_v1.SubscriberClient()
@@ -241,9 +241,9 @@ def subscription_path(subscription: str) -> str:
 
 
 def send(topic: str, data: bytes, attributes: Mapping[str, str]) -> "Future[str]":
-    """Queue a message for publication; the future ends when Pub/Sub has stored it, or fails.
+    """Queue a message for publication; the future completes when Pub/Sub has stored it, or fails.
 
-    Raises PubSubUnavailable, without sending anything, while Pub/Sub does not answer.
+    Raises PubSubUnavailable, without sending anything, while Pub/Sub does not respond.
     """
     breaker.admit()
     started = time.perf_counter()
@@ -264,7 +264,7 @@ def _record(topic: str, seconds: float, ended: "Future[str]") -> None:
 
 
 def wait_s() -> float:
-    """Return how long to wait for the outcome of a message that is sent now."""
+    """Return how many seconds to wait for the outcome of a message sent now."""
     timeout_s = settings().publish_timeout_s
     return min(PROBE_S, timeout_s) if breaker.is_open else timeout_s
 
@@ -280,9 +280,9 @@ def publish(topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
 
 
 def refused(error: Exception, future: "Future[str] | None" = None) -> PubSubUnavailable:
-    """Log why Pub/Sub did not accept a message, and return the error to answer the request with.
+    """Log why Pub/Sub did not accept a message, and return the error with which to answer the request.
 
-    ``future`` is that of the message, which may have had no outcome within the time that it was waited for.
+    ``future`` is the message's; it may still be pending after the wait.
     """
     if isinstance(error, PubSubUnavailable):
         return error

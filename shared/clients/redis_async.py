@@ -1,8 +1,8 @@
-"""The asynchronous Redis client of the hot path. It knows no keys.
+"""The asynchronous Redis client for the hot path, independent of any key.
 
-hiredis parses the replies, and the commands of concurrent requests leave in one write. redis-py's asynchronous client
-costs more than all the rest of a cached answer, so it is not used (docs/decisions/0003-redis-on-the-hot-path.md). Off
-the hot path redis_sync.py is used.
+hiredis parses the replies, and the commands of concurrent requests are sent in one write. redis-py's asynchronous
+client would cost more than everything else about a cached answer (docs/decisions/0003-redis-on-the-hot-path.md). Off
+the hot path, redis_sync.py is used.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class RedisUnavailable(Exception):
 
 
 class _Protocol(asyncio.Protocol):
-    """One connection. The commands of one turn of the event loop are sent in one write."""
+    """One connection. All commands issued in one iteration of the event loop are sent in one write."""
 
     def __init__(self) -> None:
         self.reader = hiredis.Reader()
@@ -44,7 +44,7 @@ class _Protocol(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are not subclasses of asyncio's
+        # uvloop's transports are not subclasses of asyncio's.
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -88,8 +88,8 @@ class _Protocol(asyncio.Protocol):
 def _tls(ca: str | None) -> ssl.SSLContext:
     """Return a context that trusts only ``ca`` (PEM), or the system's authorities if ``ca`` is None.
 
-    Memorystore creates an authority for each instance, and its certificates contain no host name. The signature alone
-    identifies the instance, so host names are not checked.
+    Memorystore creates a certificate authority for each instance, and its certificates contain no host name. The
+    signature alone identifies the instance, so host names are not checked.
     """
     context = ssl.create_default_context(cadata=ca)
     if ca is not None:
@@ -98,7 +98,8 @@ def _tls(ca: str | None) -> ssl.SSLContext:
 
 
 class AsyncRedis:
-    """A client of the running event loop. It connects on first use; every failure raises RedisUnavailable in time."""
+    """A client bound to the running event loop. It connects on first use; every failure raises RedisUnavailable within
+    the timeout."""
 
     def __init__(self, url: str, timeout_s: float, ca: str | None = None) -> None:
         parts = urlsplit(url)
@@ -125,11 +126,11 @@ class AsyncRedis:
         if commands:
             for reply in await protocol.send(commands):
                 if isinstance(reply, hiredis.ReplyError):
-                    # nothing else refers to this connection, and the event loop would wait for it
+                    # Nothing else refers to this connection, and the event loop would wait for it.
                     transport.abort()
                     raise RedisUnavailable(str(reply))
         if self.connecting is not asyncio.current_task():
-            # the client was closed in the meantime: nothing would close this connection
+            # The client was closed in the meantime, so nothing else would close this connection.
             transport.abort()
             raise RedisUnavailable("closed")
         self.protocol = protocol
@@ -138,12 +139,12 @@ class AsyncRedis:
     async def run(self, *commands: Command) -> list[Reply]:
         """Send the commands in one write and return their replies (bytes, int, list or None).
 
-        Raises RedisUnavailable if the replies do not arrive within the time-out, if one of them is an error, and
-        immediately for BREAKER_S after a failure.
+        Raises RedisUnavailable if the replies do not arrive within the timeout, if one of them is an error, and
+        immediately for BREAKER_S seconds after a failure.
         """
         loop = asyncio.get_running_loop()
         if self.loop is not loop:
-            # tests and reloads run several event loops in one process
+            # Tests and reloads run several event loops in one process.
             self.close()
             self.loop = loop
         protocol = self.protocol
@@ -155,7 +156,7 @@ class AsyncRedis:
                     self.connecting = loop.create_task(self._connect())
                 protocol = await asyncio.wait_for(asyncio.shield(self.connecting), self.timeout_s)
             future = protocol.send(list(commands))
-            # a timer is cheaper than wait_for, which creates a task
+            # A timer is cheaper than wait_for, which creates a task.
             timer = loop.call_later(self.timeout_s, _expire, future)
             try:
                 with spans.database_call("redis", str(commands[0][0])):
@@ -175,10 +176,10 @@ class AsyncRedis:
             log.warning("redis bypassed", extra={"error": str(error) or type(error).__name__})
             self.failed_at = time.monotonic()
         if self.loop is not asyncio.get_running_loop():
-            # the connection is another loop's by now, and only that loop's thread may abort it
+            # The connection now belongs to another event loop, and only that loop's thread may abort it.
             return
         if self.protocol is not None and self.protocol.transport is not None:
-            # late replies must not be read as those of the next command
+            # Late replies must not be mistaken for those of the next command.
             self.protocol.transport.abort()
         self.protocol = None
 

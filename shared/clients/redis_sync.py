@@ -1,4 +1,4 @@
-"""The synchronous Redis client of event functions, jobs and admin routes. It knows no keys."""
+"""The synchronous Redis client for event functions, jobs and admin routes, independent of any key."""
 
 import logging
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""Read catalogs and event histories from where shops keep them: ``gs://``, ``s3://``, ``https://``, or a local file.
+"""Read catalogs and event histories from a shop's storage: ``gs://``, ``s3://``, ``https://`` or a local file.
 
 Endpoints and credentials are those of the cloud providers' clients: AWS_ENDPOINT_URL, application default credentials.
-The caller of a job chooses the source: `http_files` says which servers it may name, and files of this machine are for
-its operator.
+The caller of a job chooses the source: `http_files` restricts the servers it may name, and local files are reserved for
+the operator.
 """
 
 import io
@@ -21,12 +21,12 @@ from shared.settings import settings
 Format = Literal["csv", "jsonl", "xml", "parquet"]
 
 REMOTE: Final = ("gs", "s3", "https")
-# on a developer's machine only: a deployed job reads neither its own disk nor, unencrypted, its neighbours
+# On a developer's machine only: a deployed job reads neither its own disk nor other machines over unencrypted HTTP.
 LOCAL_ONLY: Final = ("file", "http")
 BLOCK_BYTES: Final = 1_048_576
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-# the second one of zstd: a frame to skip, which pzstd writes first
+# The second one of zstd is a skippable frame, which pzstd writes first.
 _MAGICS: Final = (
     (GZIP_MAGIC, "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -54,7 +54,7 @@ _local_files_allowed: ContextVar[bool] = ContextVar("local_files_allowed", defau
 
 @contextmanager
 def local_files(*, allowed: bool = True) -> Iterator[None]:
-    """Say whether jobs that run inside may read files of this machine: its operator may, a caller over HTTP may not."""
+    """Set whether jobs inside the block may read local files: the operator may, a caller over HTTP may not."""
     token = _local_files_allowed.set(allowed)
     try:
         yield
@@ -63,11 +63,11 @@ def local_files(*, allowed: bool = True) -> Iterator[None]:
 
 
 def checked(source: str) -> str:
-    """Return the source as fsspec takes it. Raises InvalidRequest for a source that this environment does not read."""
+    """Return the source in fsspec's form. Raises InvalidRequest for a source that this environment does not read."""
     is_local = settings().environment == "local"
     allowed = REMOTE + (LOCAL_ONLY if is_local else ())
     scheme = urlsplit(source).scheme if "://" in source else "file"
-    # `::` would chain file systems, and so get round this list
+    # `::` would chain file systems and so bypass this list.
     if "::" in source or scheme not in allowed:
         names = ", ".join(f"{name}://" for name in allowed)
         raise InvalidRequest(f"source: must begin with one of {names}; got {source[:200]!r}.")
@@ -89,9 +89,9 @@ def _ending(source: str) -> str:
 
 
 def known_format(source: str, chosen: Format | None) -> Format | None:
-    """Return the chosen format, or the one of the name's ending; None where neither names one.
+    """Return the chosen format, or else the one that the file extension indicates; None if there is neither.
 
-    Raises InvalidRequest for the ending of a workbook or an archive.
+    Raises InvalidRequest for the extension of a workbook or an archive.
     """
     ending = _ending(source)
     if chosen is None and ending in _NO_TABLES:
@@ -100,7 +100,7 @@ def known_format(source: str, chosen: Format | None) -> Format | None:
 
 
 def format_of(source: str, chosen: Format | None) -> Format:
-    """Return the chosen format, or the one of the name's ending. Raises InvalidRequest when neither names a format."""
+    """Return the chosen format, or else that of the file extension. Raises InvalidRequest if there is neither."""
     if chosen is not None:
         return chosen
     ending = _ending(source)
@@ -112,7 +112,7 @@ def format_of(source: str, chosen: Format | None) -> Format:
 
 
 class _Guarded(io.RawIOBase):
-    """A file whose failures name the source: any error of a provider's client becomes one InvalidRequest."""
+    """A file whose errors name the source: any error of a provider's client becomes an InvalidRequest."""
 
     def __init__(self, file: Any, source: str, *, is_packed: bool = False) -> None:
         self._file, self._source, self._is_packed = file, source, is_packed
@@ -133,23 +133,23 @@ class _Guarded(io.RawIOBase):
         try:
             data = self._file.read(len(buffer))
         except InvalidRequest:
-            raise  # of the file within, when this one unpacks it
+            raise  # from the inner file, if this one unpacks it
         except OSError as error:
             if not self._is_packed:
                 raise unreadable(self._source, error) from error
             raise InvalidRequest(
                 f"source: {self._source} cannot be read: it breaks off or is damaged; fetch or upload it again."
             ) from error
-        except Exception as error:  # every client has its own tree of errors
+        except Exception as error:  # every client has its own exception hierarchy
             raise unreadable(self._source, error) from error
         buffer[: len(data)] = data
         return len(data)
 
 
 def unreadable(source: str, error: Exception) -> InvalidRequest:
-    """Return the problem of a source that cannot be opened or read."""
+    """Return the error for a source that cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
-        # over HTTP a client says this of a server that does not answer too
+        # Over HTTP, a client also raises this for a server that does not respond.
         where = " or cannot be reached" if source.startswith("http") else ""
         return InvalidRequest(f"source: {source} does not exist{where}.")
     reason = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
@@ -158,7 +158,8 @@ def unreadable(source: str, error: Exception) -> InvalidRequest:
 
 @contextmanager
 def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
-    """Give a file's content, decompressed if its first bytes or its name say so. Reading raises InvalidRequest."""
+    """Yield a file's content, decompressed if its first bytes or name indicate compression. Reading may raise
+    InvalidRequest."""
     guarded = io.BufferedReader(_Guarded(file, source), BLOCK_BYTES)
     head = guarded.peek(4)
     by_name = _COMPRESSIONS.get(PurePosixPath(urlsplit(source).path).suffix.lower()) if head else None
@@ -175,7 +176,7 @@ def unpacked(file: Any, source: str) -> Iterator[io.BufferedIOBase]:
 def open_http(
     address: str, authorization: str | None = None, conditions: Mapping[str, str] | None = None
 ) -> http_files.HttpFile:
-    """Open a file of a web server, within the limits that the settings name; see ``http_files.open_url``."""
+    """Open a file on a web server, within the limits in the settings; see ``http_files.open_url``."""
     return http_files.open_url(
         address,
         allow_private=settings().allow_private_sources,
@@ -187,8 +188,8 @@ def open_http(
 
 @contextmanager
 def opened(source: str) -> Iterator[io.BufferedIOBase]:
-    """Open a source for reading, decompressed. Raises InvalidRequest when it cannot be read."""
-    # feeds are in ordinary buckets: to ask for a bucket's kind would need another permission and another channel
+    """Open a source for reading, decompressed. Raises InvalidRequest if it cannot be read."""
+    # Feeds are in ordinary buckets; querying a bucket's type would need another permission and another channel.
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     import fsspec
 
@@ -213,5 +214,5 @@ def blocks(file: io.BufferedIOBase) -> Iterator[bytes]:
 
 
 def seekable(file: io.BufferedIOBase) -> io.BufferedIOBase:
-    """Return the file, or its content in memory where it cannot be read out of order (as Parquet must be)."""
+    """Return the file, or its content in memory if it is not seekable (Parquet requires random access)."""
     return file if file.seekable() else io.BytesIO(file.read())

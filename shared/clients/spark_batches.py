@@ -1,4 +1,4 @@
-"""Batches of Google's Managed Service for Apache Spark, by REST: the API of Dataproc, without its client of gRPC.
+"""Batches on Google's Managed Service for Apache Spark, through Dataproc's REST API instead of its gRPC client.
 
 https://cloud.google.com/dataproc-serverless/docs/reference/rest/v1/projects.locations.batches has the fields.
 """
@@ -15,19 +15,19 @@ SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT_S: Final = 30.0
 # Spark 4.0, Java 21, Python 3.12
 RUNTIME: Final = "3.0"
-# Google ends a batch that runs longer: between its least, 10 minutes, and its most, 14 days
+# Seconds after which Google ends a batch; the allowed range is 10 minutes to 14 days.
 BATCH_TTL_S: Final = 6 * 3600
-# where the image has the code: jobs/spark/Dockerfile
+# Path of the code in the image: jobs/spark/Dockerfile.
 PROGRAM: Final = "file:///opt/aisle/jobs/spark/train.py"
 
-# the firewall keeps what bears it from the database and the cache (terraform/spark.tf)
+# The firewall blocks machines with this tag from the database and the cache (terraform/spark.tf).
 NETWORK_TAG: Final = "aisle-spark"
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
 class BatchState(NamedTuple):
-    """``state`` is PENDING, RUNNING, CANCELLING or one of ENDED; ``message`` is Google's, and may be empty."""
+    """``state`` is PENDING, RUNNING, CANCELLING or one of ENDED; ``message`` comes from Google and may be empty."""
 
     state: str
     message: str
@@ -41,14 +41,14 @@ def place() -> SparkBatches:
 
 
 def batch_body(arguments: Sequence[str], where: SparkBatches) -> dict[str, Any]:
-    """Return the batch that runs the program with these arguments."""
+    """Return the request body of a batch that runs the program with these arguments."""
     return {
         "labels": {"app": "aisle"},
         "pysparkBatch": {"mainPythonFileUri": PROGRAM, "args": list(arguments)},
         "runtimeConfig": {
             "version": RUNTIME,
             "containerImage": where.image,
-            # an executor's processor works on one task, and Python needs most of its memory
+            # Each executor core runs one task, and Python needs most of the memory.
             "properties": {
                 "spark.executor.cores": "4",
                 "spark.executor.memory": "6g",
@@ -68,11 +68,11 @@ def batch_body(arguments: Sequence[str], where: SparkBatches) -> dict[str, Any]:
 
 
 def create_batch(batch_id: str, body: Mapping[str, Any]) -> None:
-    """Submit a batch. An id that exists is no error: an earlier attempt submitted it. Raises Unavailable.
+    """Submit a batch. An existing id is not an error, since an earlier attempt submitted it. Raises Unavailable.
 
     batch_id : 4 to 63 lower-case letters, digits and hyphens.
     """
-    # Google answers a repeated request id with the first answer; it has at most 40 characters
+    # Google answers a repeated request id, of at most 40 characters, with the first response.
     query = {"batchId": batch_id, "requestId": str(uuid5(NAMESPACE_URL, batch_id))}
     status, answer = _call("POST", "", query, body)
     if status not in (200, 409):
@@ -80,7 +80,7 @@ def create_batch(batch_id: str, body: Mapping[str, Any]) -> None:
 
 
 def read_batch(batch_id: str) -> BatchState | None:
-    """Return the state of a batch; None if there is no such batch. Raises Unavailable."""
+    """Return the state of a batch, or None if there is no such batch. Raises Unavailable."""
     status, answer = _call("GET", f"/{batch_id}")
     if status == 404:
         return None

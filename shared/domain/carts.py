@@ -43,7 +43,7 @@ def total(lines: Iterable[CartLine]) -> Decimal:
 
 
 def check_stock(lines: Iterable[CartLine]) -> None:
-    """Raise OutOfStock if a line cannot be bought. The error names every such line."""
+    """Raise OutOfStock if any line cannot be bought. The error lists every such line."""
     short: list[dict[str, Any]] = [
         {
             "product_id": line.product_id,

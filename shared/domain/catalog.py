@@ -24,7 +24,7 @@ from shared.domain.quantities import Whole
 from shared.domain.text import nfc
 from shared.settings import settings
 
-# as the products table checks them; how many decimals a price may have is its currency's
+# The limit that the products table enforces. The number of decimals depends on the currency.
 MAX_PRICE: Final = Decimal("9999999999.999")
 MAX_TAGS: Final = 50
 MAX_CATEGORY_DEPTH: Final = 5
@@ -50,7 +50,7 @@ def web_address(value: str) -> str:
 
 
 def category_path(value: str) -> str:
-    """Return a category's path with stripped parts; raise ValueError for an empty or repeated part, or too many."""
+    """Return a category path with stripped parts; raise ValueError for an empty or repeated part or too many parts."""
     parts = [part.strip() for part in value.split(CATEGORY_SEPARATOR)]
     if not all(parts):
         raise ValueError("must name every level, such as 'Home > Candles'")
@@ -67,12 +67,12 @@ def two_decimals(value: Decimal) -> Decimal:
 
 
 def capital_letters(value: object) -> object:
-    """Return a text in capital letters; anything else is left for validation."""
+    """Return a text in upper case; any other value is returned unchanged, for validation to reject."""
     return value.strip().upper() if isinstance(value, str) else value
 
 
 def distinct(values: list[str]) -> list[str]:
-    """Return the values without repetitions, in the order of their first mention."""
+    """Return the distinct values, in order of first occurrence."""
     return list(dict.fromkeys(values))
 
 
@@ -98,7 +98,7 @@ Price = Annotated[
 
 
 def no_picture(value: str | None) -> str | None:
-    """Return None for a drawn picture's address, so that a client may write back what it read."""
+    """Return None for the URL of a drawn picture, so that a client can write back what it has read."""
     return None if value is not None and is_picture(value, settings().public_url) else value
 
 

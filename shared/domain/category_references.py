@@ -1,4 +1,4 @@
-"""How a request names a category: by its id, its path, or the name that several may have. No I/O."""
+"""Category references in requests: by id, by path, or by a name that several categories may share. No I/O."""
 
 from typing import Final, NamedTuple
 
@@ -9,13 +9,13 @@ CATEGORY_SEPARATOR: Final = ">"
 
 
 class CategoryReference(NamedTuple):
-    """A category of a request, by one of the two; neither means any category."""
+    """A category in a request, given by one of the two fields; if both are None, any category."""
 
     category_id: int | None = None
     category: str | None = None
 
     def not_found(self) -> CategoryNotFound:
-        """Return the problem of a category that does not exist."""
+        """Return the error for a category that does not exist."""
         name = repr(self.category) if self.category_id is None else self.category_id
         return CategoryNotFound(f"There is no category {name}; GET /products/categories lists them.")
 
@@ -24,5 +24,5 @@ ANY_CATEGORY: Final = CategoryReference()
 
 
 def spaced(path: str) -> str:
-    """Return a path as it is stored, with a space on both sides of each separator."""
+    """Return a path in its stored form, with a space on each side of every separator."""
     return f" {CATEGORY_SEPARATOR} ".join(part.strip() for part in path.split(CATEGORY_SEPARATOR))

@@ -1,4 +1,4 @@
-"""Two answers side by side: which products moved, came or went. No I/O."""
+"""Comparison of two recommendation lists: which products moved, were added or were removed. No I/O."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -7,7 +7,7 @@ Change = Literal["same", "up", "down", "added", "removed"]
 
 
 class Place(NamedTuple):
-    """A product's place in one answer, from 1, its place in the other one, if it is there, and what that means."""
+    """A product's position in one list, from 1, its position in the other list, or None, and the kind of change."""
 
     place: int
     other_place: int | None
@@ -15,17 +15,17 @@ class Place(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The places of both answers, each in its order."""
+    """The positions in both lists, each in list order."""
 
     before: list[Place]
     after: list[Place]
 
 
 def compare(before: Sequence[int], after: Sequence[int]) -> Comparison:
-    """Return what became of each product. Both answers are ids, best first, each once.
+    """Return the change of each product. Both lists contain distinct ids, best first.
 
-    ``up`` and ``down`` say how a product moved against the others that both answers have: one that only makes room
-    for a product that was added keeps its order and is ``same``.
+    ``up`` and ``down`` tell how a product moved relative to the others that are in both lists: one that only makes room
+    for an added product keeps its order and is ``same``.
     """
     old, new = ({product: place for place, product in enumerate(ids, start=1)} for ids in (before, after))
     order_before = {product: rank for rank, product in enumerate(product for product in before if product in new)}

@@ -1,7 +1,7 @@
-"""Cursors of lists: the sort key of a page's last row, after which the next page begins. No I/O.
+"""Pagination cursors: the sort key of a page's last row, after which the next page begins. No I/O.
 
-A page by number shifts when rows come or go before it; a page by cursor does not. A cursor is opaque to clients, and
-belongs to one list in one order.
+A page by number shifts when rows before it are added or removed; a page by cursor does not. A cursor is opaque to
+clients, and is valid for one list in one order.
 """
 
 import base64
@@ -27,7 +27,7 @@ def encode(order: str, key: Sequence[Any]) -> str:
 
 
 def decode(cursor: str, order: str, types: Sequence[KeyType]) -> list[Any]:
-    """Return the sort key of a cursor. Raises ValueError unless it is one of this list and order.
+    """Return the sort key of a cursor. Raises ValueError unless it belongs to this list and order.
 
     Numbers other than integers are returned as text, unchanged.
     """
@@ -56,7 +56,7 @@ def _value(value: Any, kind: KeyType) -> Any:
             return value
         try:
             if kind == "timestamptz" and (moment := datetime.fromisoformat(value)).tzinfo is not None:
-                # PostgreSQL reads neither week dates nor all offsets that Python does
+                # PostgreSQL does not parse week dates, nor all the offsets that Python does.
                 return in_utc(moment).isoformat()
             if kind == "uuid":
                 return str(UUID(value))
@@ -66,9 +66,9 @@ def _value(value: Any, kind: KeyType) -> Any:
 
 
 def after(columns: Sequence[tuple[str, bool, KeyType]]) -> str:
-    """Return the SQL condition of rows after the key ``:after_0``, ``:after_1`` …
+    """Return the SQL condition for rows after the key ``:after_0``, ``:after_1`` …
 
-    A column is ``(expression, descends, type)``; the last makes each key unique.
+    A column is ``(expression, descends, type)``; the last one makes each key unique.
     """
     alternatives = []
     for position, (column, descends, kind) in enumerate(columns):

@@ -1,4 +1,4 @@
-"""Trading relevance for variety of categories. No I/O."""
+"""Diversification: trading relevance for a variety of categories. No I/O."""
 
 from collections import deque
 from collections.abc import Hashable, Sequence
@@ -24,7 +24,7 @@ def diversify(ranked: Sequence[tuple[T, float, Hashable | None]], k: int, divers
         return [item for item, _score, _category in ranked[:k]]
     top = ranked[0][1] if ranked and ranked[0][1] > 0 else 1.0
     relevance = 1.0
-    # within a category the better ranked item is always selected first, so only the heads compete
+    # Within a category the better ranked item is always selected first, so only the heads of the queues compete.
     queues: dict[Hashable, deque[tuple[float, int]]] = {}
     for position, (_item, score, category) in enumerate(ranked):
         relevance = min(relevance, score / top)

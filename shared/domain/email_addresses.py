@@ -1,4 +1,4 @@
-"""Email addresses: which texts have the form of one."""
+"""Validation of the form of email addresses."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]{0,61}[
 
 def valid_email(value: str) -> str:
     """Return the email in its canonical form; raise ValueError if it does not have the form of an email address."""
-    # invisible characters too: nobody could type them to log in, and a domain's canonical form drops some
+    # Invisible characters are rejected too: nobody could type them to log in, and a domain's canonical form drops some.
     is_printable = value.isprintable()
     value = canonical_email(value)
     try:

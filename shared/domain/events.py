@@ -31,13 +31,14 @@ MAX_EVENTS_PER_REQUEST: Final = 500
 MAX_METADATA_BYTES: Final = 4096
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
-# An event that is further ahead than MAX_CLOCK_SKEW, but no further than this, happened now by a wrong clock.
+# An event further in the future than MAX_CLOCK_SKEW, but no further than this, is taken to have happened now on a wrong
+# clock.
 MAX_AHEAD: Final = timedelta(days=1)
-# a difference between a request's sent_at and its arrival that the network explains
+# A difference between a request's sent_at and its arrival that network latency can explain.
 MAX_TRANSIT: Final = timedelta(minutes=1)
-# the version of UUIDs that are no client's own ids
+# The version of UUIDs that no client's ids can have.
 PERSONAL_VERSION: Final = 8
-# event ids that are not UUIDs become UUIDs under this namespace: never change it
+# Event ids that are not UUIDs are converted to UUIDs under this namespace: never change it.
 EVENT_ID_NAMESPACE: Final = UUID("5f0c9a52-6c0b-4c39-9b7e-2f6f6a1f0d11")
 
 
@@ -55,7 +56,7 @@ class EventType(StrEnum):
     CUSTOM = "custom"
 
 
-# The only home of the weights. A type that is no sign of interest weighs 0.
+# The weights are defined only here. A type that does not signal interest has weight 0.
 EVENT_WEIGHTS: Final[dict[EventType, float]] = {
     EventType.VIEW: 1.0,
     EventType.ADD_TO_CART: 3.0,
@@ -69,7 +70,7 @@ EVENT_WEIGHTS: Final[dict[EventType, float]] = {
 }
 WITHOUT_PRODUCT: Final = frozenset({EventType.SEARCH, EventType.REFUND, EventType.CUSTOM})
 
-# events of pieces: their metadata may have a quantity
+# Events about pieces: their metadata may have a quantity.
 WITH_QUANTITY: Final = frozenset(
     {EventType.PURCHASE, EventType.ADD_TO_CART, EventType.REMOVE_FROM_CART, EventType.REFUND}
 )
@@ -93,9 +94,9 @@ def small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-# a text without control characters
+# A text without control characters.
 Text = Annotated[str, AfterValidator(printable)]
-# any id of a stored user, also one that earlier releases accepted
+# The id of any stored user, including ids that only earlier releases accepted.
 StoredUserId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(printable)]
 UserId = Annotated[
     StoredUserId,
@@ -105,9 +106,10 @@ UserId = Annotated[
         "browser generated. `undefined`, `null` and the like are refused."
     ),
 ]
-# the largest integer that every JSON parser keeps exact
+# The largest integer that every JSON parser represents exactly.
 MAX_ID: Final = 2**53 - 1
-# a query's text is read as a number; in JSON, where a text may be the shop's own id, only a number is an id of ours
+# In a query string, text is parsed as a number. In JSON, where a string may be the shop's own id, only a number is an
+# Aisle id.
 ProductId = Annotated[int, Field(ge=1, le=MAX_ID, description="Id of the product.")]
 JsonId = Annotated[int, Field(ge=1, le=MAX_ID, strict=True)]
 ExternalId = Annotated[
@@ -120,21 +122,21 @@ ExternalId = Annotated[
 
 
 def in_utc(value: datetime) -> datetime:
-    """Return ``value`` in UTC; raise ValueError if the calendar ends before it, as for 9999-12-31T23:59-23:59."""
+    """Return ``value`` in UTC; raise ValueError if that is outside the calendar, as for 9999-12-31T23:59-23:59."""
     try:
         return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("must be within the years 1 to 9999 in UTC") from None
 
 
-# a time with a zone that Postgres can store and return
+# A time with a time zone that Postgres can store and return.
 ZonedTime = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
 def parse_timestamp(value: datetime, sent_at: datetime | None = None) -> datetime:
     """Return the time of an event in UTC; raise ValueError before 2000 or more than MAX_AHEAD in the future.
 
-    ``sent_at`` is when its sender sent it, by the sender's clock. If that clock deviates by more than MAX_TRANSIT, the
+    ``sent_at`` is when the sender sent it, by the sender's clock. If that clock deviates by more than MAX_TRANSIT, the
     time is corrected by the deviation.
     """
     value, now = in_utc(value), datetime.now(UTC)
@@ -168,9 +170,9 @@ class EventFields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     user_id: UserId
-    # before the fields whose rules depend on it
+    # Declared before the fields whose rules depend on it.
     event_type: EventType = Field(description="What the user did.")
-    # before timestamp, which it corrects; epoch numbers are refused before Pydantic guesses their unit
+    # Declared before timestamp, which it corrects. Epoch numbers are rejected before Pydantic guesses their unit.
     sent_at: Annotated[AwareDatetime, BeforeValidator(not_a_number), AfterValidator(in_utc)] | None = Field(
         None,
         description="When the client sent the request, by its own clock. If that clock is wrong, `timestamp` is "
@@ -212,7 +214,7 @@ class Event(EventFields):
         json_schema_extra={"examples": [{"user_id": "browser-7f3a", "product_id": 42, "event_type": "view"}]},
     )
 
-    # before product_id, whose rule depends on it
+    # Declared before product_id, whose rule depends on it.
     external_id: ExternalId | None = Field(
         None, description="The shop's own id of the product, instead of `product_id`."
     )
@@ -237,7 +239,7 @@ class Event(EventFields):
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
         """Require a product, by one of its ids, except for the types of WITHOUT_PRODUCT."""
-        # an external_id that is not valid has an error of its own
+        # An invalid external_id has an error of its own.
         is_named = value is not None or info.data.get("external_id", "") is not None
         if not is_named and info.data.get("event_type", EventType.SEARCH) not in WITHOUT_PRODUCT:
             raise ValueError("give product_id or external_id; only search, custom and refund events may omit both")
@@ -245,7 +247,7 @@ class Event(EventFields):
 
 
 def quantity_of(event: Event) -> int:
-    """Return the pieces of an event, in [1, MAX_EVENT_QUANTITY]: metadata's ``quantity``, 1 if it has none."""
+    """Return an event's number of pieces, in [1, MAX_EVENT_QUANTITY]: ``quantity`` in the metadata, 1 if missing."""
     if event.event_type not in WITH_QUANTITY:
         return 1
     return event_quantity((event.metadata or {}).get("quantity"))
@@ -254,7 +256,7 @@ def quantity_of(event: Event) -> int:
 def event_key(event_id: str) -> UUID:
     """Return the UUID under which an event counts once: the id itself, or derived from an id that is not a UUID.
 
-    Also derived from a UUID of version 8: those are the keys of persons whose id somebody else has used
+    A UUID of version 8 is also converted: these are the keys for ids that somebody else has already used
     (shared/storage/events/event_ids.py), and no client may choose one.
     """
     try:
@@ -265,6 +267,6 @@ def event_key(event_id: str) -> UUID:
 
 
 def uuid7() -> UUID:
-    """Return a new time-ordered id (RFC 9562, version 7), which keeps index inserts at the right edge of the tree."""
+    """Return a new time-ordered UUID (RFC 9562, version 7), which keeps index inserts at the right edge of the tree."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)

@@ -1,4 +1,4 @@
-"""Positions reserved for new products: users cannot want products that are never shown to them. No I/O."""
+"""Exploration: positions reserved for new products, which would otherwise never get any events. No I/O."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 def count_reserved(share: float, k: int) -> int:
     """Return how many of ``k`` positions are reserved for new products."""
-    # the margin absorbs rounding: 10 · 0.3 is 3 positions
+    # The margin absorbs floating-point error: 10 · 0.3 must be 3 positions.
     return int(k * share + 1e-9)
 
 

@@ -1,16 +1,16 @@
-"""Rules for scheduled feeds: which URLs and which names of secrets they may have. No I/O."""
+"""Rules for scheduled feeds: permitted URLs and names of secrets. No I/O."""
 
 import re
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-# Only secrets of this prefix: otherwise a feed could send any secret of the project to a server of its author's choice.
+# Feeds may use only secrets with this prefix; otherwise a feed could send any secret of the project to any server.
 SECRET_PREFIX: Final = "aisle-feed-"  # noqa: S105  # of names, not of values
-# the preset of a feed that is no file: the address is that of a Medusa server, whose API is pulled
+# The preset of a feed that is not a file: its URL is that of a Medusa server, whose API is pulled.
 MEDUSA: Final = "medusa"
 _SECRET: Final = re.compile(rf"{SECRET_PREFIX}[a-zA-Z0-9_-]{{1,200}}")
 _SCHEMES: Final = ("https", "http", "gs", "s3")
-# parameters whose values are credentials
+# Query parameters whose values are credentials.
 _CREDENTIAL: Final = re.compile(
     r"(?i)^(?:.*[_-])?(?:api_?key|key|token|access_?token|auth|authorization|pass|passwd|password|pwd|secret|sig|"
     r"signature|x-amz-signature|x-goog-signature)$"
@@ -22,7 +22,7 @@ _REMEDY: Final = (
 
 
 def feed_url(value: str) -> str:
-    """Return a feed's URL. Raises ValueError for another scheme, and for credentials in the URL."""
+    """Return a feed's URL. Raises ValueError for an unsupported scheme and for credentials in the URL."""
     try:
         parts = urlsplit(value)
         names = [name for name, _value in parse_qsl(parts.query, keep_blank_values=True)]
@@ -42,7 +42,7 @@ def feed_url(value: str) -> str:
 
 
 def secret_name(value: str) -> str:
-    """Return the name of a feed's secret. Raises ValueError for other names and for what may be a secret itself."""
+    """Return the name of a feed's secret. Raises ValueError for any other name, and if it may be the secret itself."""
     if not _SECRET.fullmatch(value):
         raise ValueError(
             f"must be the name of a secret in Secret Manager that begins with {SECRET_PREFIX}, not the secret itself"

@@ -1,12 +1,12 @@
-"""The serving formula: its parameters, limits and constants, each in this module only.
+"""The serving formula: its parameters, limits and constants, which are defined only here.
 
 A user's profile holds the products i of their latest ``profile_events`` events, at most PROFILE_EVENTS_MAX, each with
 
     w_i = (greatest event weight)^weight_power · (number of events)^frequency_power · rank_decay^(rank − 1)
           · 2^(−age / half_life_days)
 
-where the rank counts from the product met last and is capped at RANK_MAX, and the age is in days before the user's
-newest event. From the profile and the neighbours of the active model comes each product's collaborative score,
+where the rank counts from the product of the latest interaction and is capped at RANK_MAX, and the age is in days
+before the user's newest event. The profile and the active model's neighbours give each product's collaborative score,
 
     cf(j) = Σ_i w_i · similarity(i, j) + repeat_weight · w_j
 
@@ -22,22 +22,23 @@ where, with n products in the profile,
     b = min(blend, 1 − short_profile_fit · short), or blend where no candidate fits
     prior = trending_prior · prior_evidence / (prior_evidence + n)
 
-``bought`` is the number of purchases ever, or the trend where none of the candidates was bought. The more is known of a
-visitor, the less popularity counts (``prior``). The neighbours of few products are mostly popular ones, so a short
-profile discounts neighbours by their popularity (``own``), and gives products of the same kind a share (``b``). Where
-neighbours of any profile are mostly what sold well long ago, the discount lasts (``lasting_discount``).
+``bought`` is the number of purchases ever, or the trend if none of the candidates was ever bought. The more is known
+about a visitor, the less popularity counts (``prior``). The neighbours of a few products are mostly popular ones, so
+with a short profile neighbours are discounted by their popularity (``own``) and products of the same kind get a share
+(``b``). If the neighbours of every profile are mostly past bestsellers, the discount also applies to long profiles
+(``lasting_discount``).
 
-``affinity`` in shared/domain/ranking.py says how well a product fits the user's taste. Maxima are over the candidates
-of one user, without those that return (VIEWED_TIER, BOUGHT_TIER).
+``affinity`` in shared/domain/ranking.py measures how well a product fits the user's taste. Maxima are over one user's
+candidates, excluding known products that return (VIEWED_TIER, BOUGHT_TIER).
 
-A request says which of the products that the user knows it wants (``Repeats``), and a model version has a formula for
-each of these, whose exclusion policy says which products are left out. If fewer remain than requested, known products
-return: with "exclude" those viewed lately and then those bought, each from the one met longest ago; with "only" all,
-from the one met last.
+A request states which of the products known to the user it wants (``Repeats``). A model version has a formula for each
+of these values, whose exclusion policy determines which products are left out. If fewer remain than requested, known
+products return: with "exclude", those recently viewed and then those bought, each from the least recent interaction;
+with "only", all of them, from the most recent.
 
-Two implementations import this module: what serves, the statements of
-shared/storage/recommending/candidate_statements.py with ``rank`` of shared/domain/ranking.py; and what tunes and
-evaluates, jobs/offline over arrays. The test tests/integration/test_serving_formula.py compares their answers.
+Two implementations import this module. Serving uses the statements of
+shared/storage/recommending/candidate_statements.py with ``rank`` of shared/domain/ranking.py; tuning and evaluation use
+jobs/offline, over arrays. The test tests/integration/test_serving_formula.py compares their results.
 """
 
 from collections.abc import Mapping
@@ -46,21 +47,21 @@ from typing import Any, Final, Literal
 
 from shared.domain.events import EVENT_WEIGHTS, EventType
 
-# The products that are left out: none; those bought, and those viewed in the last RECENT_MINUTES; all that the user met
-# (by any event); or all others.
+# The products that are left out: none; those bought, and those viewed in the last RECENT_MINUTES; all that the user has
+# interacted with; or all that the user has not interacted with.
 ExclusionPolicy = Literal["nothing", "bought", "seen", "unmet"]
-# Which of the products that the user knows an answer has: none, all that are good enough, or no other products.
+# Which products known to the user a list contains: none; any that score well enough; or no other products.
 Repeats = Literal["exclude", "include", "only"]
 TrendingWindow = Literal["7d", "30d", "all"]
 
 EXCLUSION_POLICIES: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen", "unmet")
-# The policies that a formula may have, by the repeats that it serves; the first is the default.
+# The policies that a formula may have, by the value of ``Repeats`` that it serves; the first is the default.
 REPEATS_POLICIES: Final[Mapping[Repeats, tuple[ExclusionPolicy, ...]]] = {
     "exclude": ("bought", "seen"),
     "include": ("nothing",),
     "only": ("unmet",),
 }
-# The key of ``models.parameters`` that holds each formula. A version without it is served with that of ``serving``.
+# The key in ``models.parameters`` that holds each formula. A version without it is served with that of ``serving``.
 SERVING_KEY: Final = "serving"
 SERVING_KEYS: Final[Mapping[Repeats, str]] = {
     "exclude": SERVING_KEY,
@@ -83,67 +84,68 @@ _EXCLUSION_POLICY_BY_STORED: Final[Mapping[str, ExclusionPolicy]] = {
 
 # Profile -------------------------------------------------------------------------------------------------------------
 
-# Events of the longest profile, whatever the model says: bounds the time of the statement.
+# Maximum events in a profile, whatever the model version says; this limits the statement's run time.
 PROFILE_EVENTS_MAX: Final = 200
-# Ranks beyond this one decay no further: rank_decay to a higher power would underflow, on which Postgres raises.
+# Ranks beyond this one decay no further: rank_decay to a higher power would underflow, which is an error in Postgres.
 RANK_MAX: Final = 500
 # Ages beyond this number of half-lives decay no further, for the same reason.
 HALVINGS_MAX: Final = 200
-# Latest events whose products the policy "seen" excludes. Bought products are excluded whatever their age.
+# How many of the latest events the policy "seen" considers. Bought products are excluded regardless of age.
 SEEN_EVENTS_MAX: Final = 1_000
-# Minutes for which a product that the user viewed is not shown again.
+# Minutes for which a product that the user has viewed is not shown again.
 RECENT_MINUTES: Final = 30
-# Events of this weight are views: those of product pages, and clicks on recommendations.
+# Events of this weight count as views: product page views and clicks on recommendations.
 VIEW_WEIGHT: Final = EVENT_WEIGHTS[EventType.VIEW]
-# ``prior_evidence`` where tuning begins and in a shop too small to tune: after the first view, a visitor's list follows
-# the visitor. Model versions that give none keep the whole prior, as they were tuned.
+# The initial ``prior_evidence`` for tuning, and its value in a shop too small to tune: from the first view on, a list
+# follows the visitor. Model versions without the parameter keep the full prior, as they were tuned.
 PRIOR_EVIDENCE: Final = 0.3
-# Profiles of up to so many products are short: what a list owes to them counts in full, and less with each further one.
+# Profiles of up to this many products are short: the adjustments for short profiles apply in full, and less with each
+# further product.
 SHORT_PROFILE: Final = 3
-# Added to shares of the greatest number of purchases: below it, differences in popularity say little.
+# Added to a product's share of the maximum number of purchases, since differences in popularity below it mean little.
 POPULARITY_FLOOR: Final = 0.1
-# ``popularity_discount`` where tuning begins and in a shop too small to tune. Model versions that give none are served
-# without it, as they were tuned.
+# The initial ``popularity_discount`` for tuning, and its value in a shop too small to tune. Model versions without the
+# parameter are served without a discount, as they were tuned.
 POPULARITY_DISCOUNT: Final = 0.5
-# ``short_profile_fit`` likewise, in a shop whose catalog knows a category, brand or tag.
+# Likewise for ``short_profile_fit``, in a shop whose catalog has categories, brands or tags.
 SHORT_PROFILE_FIT: Final = 0.7
-# The greatest weight of the trend after a visitor's first view, beside at most 1 of what follows from the view, that
-# tuning may choose for visitors. It is a promise to them, not an optimum: a list that repeats what everybody sees would
-# be right more often, and show nothing of the visit.
+# The greatest weight that tuning may give the trend after a visitor's first view, compared with at most 1 for what
+# follows from the view. This is a promise to visitors, not an optimum: a list that repeats what everybody sees would be
+# right more often, but would not reflect the visit.
 FIRST_VIEW_PRIOR_MAX: Final = 0.3
 
 # Candidates ----------------------------------------------------------------------------------------------------------
 
-# Tiers of candidates. Profile or taste suggests those of the first; fillers complete the answer in this order. The last
-# two are known products that return where an answer would be too short without them, in the order of their positions.
+# Tiers of candidates. Those of the first are suggested by profile or taste; fillers complete the list in tier order.
+# The last two are known products that return if the list would otherwise be too short, in the order of their positions.
 SUGGESTED_TIER: Final = 0
 TRENDING_TIER: Final = 1
 POPULAR_TIER: Final = 2
 NEWEST_TIER: Final = 3
 VIEWED_TIER: Final = 4
 BOUGHT_TIER: Final = 5
-# Candidates with the greatest cf, beyond the k of the answer.
+# Candidates with the greatest cf, in addition to the requested k.
 CANDIDATES_BY_PROFILE: Final = 100
-# Trending candidates from the user's favourite categories, beyond the k of the answer.
+# Trending candidates from the user's favourite categories, in addition to the requested k.
 CANDIDATES_BY_TASTE: Final = 40
-# Categories of the greatest preference score that count as favourites.
+# How many categories, those with the greatest preference scores, count as favourites.
 FAVOURITE_CATEGORIES: Final = 3
 # The trending window that ranks the products of favourite categories.
 TASTE_WINDOW: Final[TrendingWindow] = "30d"
-# Trending fillers come from the window of the formula, and from this one where that is "all".
+# Trending fillers come from the formula's window, or from this one if that is "all".
 FILLER_WINDOW: Final[TrendingWindow] = "7d"
-# A filler, which neither profile nor taste suggests, scores this times trend / max trend: below what they suggest.
+# A filler, suggested by neither profile nor taste, scores this times trend / max trend, which is below suggestions.
 FILLER_SCORE: Final = 0.1
 
 # Affinity and nearness -----------------------------------------------------------------------------------------------
 
-# Contribution of each kind of preference to affinity. Tags contribute less than a category: a product has several.
+# Weight of each kind of preference in affinity. Tags weigh less than a category because a product has several.
 KIND_WEIGHTS: Final[Mapping[str, float]] = {"category": 1.0, "brand": 0.5, "tag": 0.5}
-# The least deviation of log price that a price band has, a factor of 1.6: a single purchase says little about others.
+# Minimum standard deviation of log price in a price band, a factor of 1.6, since a single purchase says little.
 PRICE_DEVIATION_MIN: Final = 0.5
-# The factor that a price far outside the user's band keeps of affinity; a price at its mean keeps all.
+# The share of affinity that a product priced far outside the user's band keeps; at the band's mean it keeps all.
 PRICE_FACTOR_MIN: Final = 0.5
-# The factor that a product far from the user keeps of its score; a product at the user's place keeps all.
+# The share of its score that a product far from the user keeps; a product at the user's location keeps all.
 NEARNESS_MIN: Final = 0.5
 # Distance, in km, at which the bonus for nearness is halved; the setting DISTANCE_HALF_KM overrides it.
 NEARNESS_HALF_KM: Final = 50.0
@@ -151,25 +153,25 @@ NEARNESS_HALF_KM: Final = 50.0
 
 @dataclass(frozen=True)
 class Formula:
-    """The parameters of the serving formula: a model version stores them, tuning varies them.
+    """The parameters of the serving formula. A model version stores them; tuning varies them.
 
     Attributes
     ----------
-    profile_events : latest events that make a profile, in [1, PROFILE_EVENTS_MAX].
+    profile_events : number of latest events that form a profile, in [1, PROFILE_EVENTS_MAX].
     rank_decay : factor per rank in the profile, in (0, 1]; 1 weighs all ranks alike.
-    half_life_days : days after which a product of the profile weighs half, above 0; None for no decay by age.
+    half_life_days : days after which a product in the profile has half its weight, above 0; None for no decay by age.
     weight_power : exponent of the event weights, in [0, 1]; 0 weighs all event types alike.
     frequency_power : exponent of the number of events with a product, in [0, 1]; 0 ignores repeated events.
-    repeat_weight : how strongly a product of the profile suggests itself, at least 0, in units of similarity.
-    blend : share of the collaborative score in what it shares with the fit to the user's taste, in [0, 1].
-    trending_prior : weight of the trend beside those two, at least 0.
+    repeat_weight : how strongly a product in the profile suggests itself, at least 0, in units of similarity.
+    blend : share of the collaborative score as opposed to the fit to the user's taste, in [0, 1].
+    trending_prior : weight of the trend in addition to those two, at least 0.
     affinity_trend : how much the trend raises the fit to the user's taste, at least 0.
-    trending_window : scores that count as trend: of 7 or 30 days, or "all", the number of purchases ever.
+    trending_window : the scores used as trend: those of 7 or 30 days, or "all" for the number of purchases ever.
     exclusion_policy : products that are left out, see ``ExclusionPolicy``.
     prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
-    popularity_discount : how much popularity reduces what a short profile suggests, at least 0; 1 divides by it.
-    short_profile_fit : least share of the fit to the user's taste with a short profile, in [0, 1].
-    lasting_discount : least power by which popularity divides, however long the profile, at least 0.
+    popularity_discount : power of the popularity by which scores are divided with a short profile, at least 0.
+    short_profile_fit : minimum share of the fit to the user's taste with a short profile, in [0, 1].
+    lasting_discount : minimum power of the popularity by which scores are divided, for any profile, at least 0.
     """
 
     profile_events: int = 50
@@ -192,7 +194,7 @@ class Formula:
     def of_version(
         cls, parameters: Mapping[str, Any] | None, repeats: Repeats, defaults: "Formula | None" = None
     ) -> "Formula":
-        """Return the formula with which a model version of these ``parameters`` answers a request.
+        """Return the formula with which a model version with these ``parameters`` answers a request.
 
         A version of an earlier release has one formula for all requests.
         """
@@ -205,8 +207,8 @@ class Formula:
     def from_parameters(cls, parameters: Mapping[str, Any] | None, defaults: "Formula | None" = None) -> "Formula":
         """Return the formula that a model version stores under ``parameters.serving``.
 
-        A missing or null key takes its value from ``defaults``, and so does an unknown policy; an unknown key is
-        ignored: a version published by an earlier or a later release can be served.
+        A missing or null key and an unknown policy take their value from ``defaults``; unknown keys are ignored. So a
+        version published by an earlier or a later release can be served.
         """
         stored = {key: value for key, value in (parameters or {}).items() if value is not None}
         values = {name: stored[name] for name in _KEYS if name in stored}
@@ -226,7 +228,7 @@ class Formula:
         return replace(self, **changes)
 
     def for_repeats(self, repeats: Repeats) -> "Formula":
-        """Return the formula with a policy that these repeats allow: its own, or else their default."""
+        """Return the formula with a policy permitted for ``repeats``: its own, or else the default."""
         policies = REPEATS_POLICIES[repeats]
         return self if self.exclusion_policy in policies else self.with_(exclusion_policy=policies[0])
 
@@ -237,22 +239,22 @@ class Formula:
         return self.prior_evidence / (self.prior_evidence + n_products)
 
     def discount_power(self, n_products: int) -> float:
-        """Return the power by which popularity divides, for a profile of this many products."""
+        """Return the power of the popularity by which scores are divided, for a profile of this many products."""
         short = min(1.0, SHORT_PROFILE / max(n_products, 1))
         return max(self.popularity_discount * short, self.lasting_discount)
 
     def blend_for(self, n_products: int) -> float:
-        """Return the share of the collaborative score beside some fit, for a profile of this many products."""
+        """Return the share of the collaborative score if some candidate fits, for a profile of this many products."""
         return min(self.blend, 1.0 - self.short_profile_fit * min(1.0, SHORT_PROFILE / max(n_products, 1)))
 
     def in_scores_of(self, mean_score: float) -> "Formula":
-        """Return the formula with ``repeat_weight`` in units of similarity, given in units of the mean score.
+        """Return the formula with ``repeat_weight`` converted from units of the mean score to units of similarity.
 
-        Tuning uses the latter: the greatest score of every model is 1, and how large the others are beside it differs
-        between models, and between a fit before a cut and a fit on the whole history.
+        Tuning uses units of the mean score: the greatest score of every model is 1, but how large the others are
+        relative to it differs between models, and between a fit before a cut and a fit on the whole history.
         """
         return self.with_(repeat_weight=self.repeat_weight * mean_score)
 
 
-# stored under their own names
+# The parameters that are stored under their own names.
 _KEYS: Final = tuple(name for name in Formula.__dataclass_fields__ if name != "exclusion_policy")

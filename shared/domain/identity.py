@@ -6,11 +6,11 @@ from enum import Enum, auto
 from typing import Final, Literal
 from uuid import uuid4
 
-# the kind of an id is read from the id alone, without a look-up: docs/decisions/0008-accounts.md
+# The kind of an id follows from the id alone, without a lookup: docs/decisions/0008-accounts.md.
 ACCOUNT_PREFIX: Final = "acct_"
 GUEST_PREFIX: Final = "guest_"
-# Possession of a guest's id is a credential, so only the form that cannot be guessed is a guest's: a shop may count its
-# own users guest_1, guest_2, …
+# Possession of a guest id is a credential, so only the unguessable form is a guest id: a shop may number its own users
+# guest_1, guest_2, …
 _GUEST: Final = re.compile(f"{GUEST_PREFIX}[0-9a-f]{{32}}")
 
 Role = Literal["guest", "user", "support", "admin"]
@@ -73,13 +73,13 @@ PERMISSIONS: Final[Mapping[str, frozenset[Permission]]] = {
     "user": frozenset(),
     "support": _READING | frozenset[Permission](("orders:write",)),
     "admin": _EVERYTHING,
-    # the holder of ADMIN_TOKEN: a script that operates the shop and has no business with accounts
+    # The holder of ADMIN_TOKEN: a script that operates the shop and need not access accounts.
     "machine": _EVERYTHING - {"users:read", "users:write"},
 }
 
 
 class IdKind(Enum):
-    """Who issued a user id, and thereby what protects it."""
+    """Who issued a user id, which determines what protects it."""
 
     ACCOUNT = auto()
     """`acct_…`: a registered account."""
@@ -97,7 +97,7 @@ def kind_of(user_id: str) -> IdKind:
 
 
 def is_account(user_id: str) -> bool:
-    """Whether the id is a registered account's."""
+    """Return whether the id is a registered account's."""
     return kind_of(user_id) is IdKind.ACCOUNT
 
 
@@ -112,5 +112,5 @@ def new_guest_id() -> str:
 
 
 def allowed(role: str, permission: Permission) -> bool:
-    """Whether a role has a permission; an unknown role has none."""
+    """Return whether a role has a permission; an unknown role has none."""
     return permission in PERMISSIONS.get(role, frozenset())

@@ -1,4 +1,4 @@
-"""JSON values that Postgres can store: the check of what clients send, and the form in which any other value is kept.
+"""JSON values that Postgres can store: validation of client input, and an escaped form for all other values.
 
 ``jsonb`` and ``text`` hold neither NUL nor lone surrogates, and ``jsonb`` neither NaN nor infinity.
 """
@@ -7,23 +7,23 @@ import json
 import re
 from typing import Any, Final
 
-# Deeper values reach the limits of parsers and of the interpreter's stack: orjson writes 254 levels, and metadata is
-# wrapped in messages and answers.
+# Maximum nesting depth. Deeper values approach the limits of parsers and of the interpreter's stack: orjson writes 254
+# levels, and metadata is wrapped in messages and responses.
 MAX_DEPTH: Final = 100
 MAX_DEEP_CHARACTERS: Final = 10_000
-# What ``without_depths`` leaves: more than MAX_DEPTH with a message around it, so that a value which was shortened is
-# refused afterwards; and far less than the 1,000 levels that parsers take.
+# Levels that ``without_depths`` leaves: more than MAX_DEPTH plus a message around it, so that a truncated value is
+# rejected later; and far less than the 1,000 levels that parsers accept.
 PARSED_DEPTH: Final = 2 * MAX_DEPTH
-# a text, even one without an end, or a bracket
+# A string, even an unterminated one, or a bracket.
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{}\]]', re.DOTALL)
 _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**64 - 1
 
 
 def storable_json(value: Any) -> Any:
-    """Return ``value``; raise ValueError if jsonb cannot hold it: NUL, lone surrogates, NaN or infinity anywhere.
+    """Return ``value``; raise ValueError if jsonb cannot store it (NUL, lone surrogates, NaN or infinity anywhere).
 
-    Also raises ValueError for a value that is nested deeper than MAX_DEPTH.
+    Also raises ValueError for a value nested deeper than MAX_DEPTH.
     """
     _check(value, 0)
     return value
@@ -46,10 +46,10 @@ def _check(value: Any, depth: int) -> None:
 
 
 def without_depths(text: str) -> str:
-    """Return JSON in which each value below PARSED_DEPTH levels is replaced by a text: the beginning of its JSON.
+    """Return JSON in which each value nested deeper than PARSED_DEPTH is replaced by a string, the start of its JSON.
 
-    Parsers refuse a whole document for one value that is nested too deeply. A text that is not JSON stays invalid,
-    unless its fault is in a part that is replaced.
+    Parsers reject a whole document for one value that is nested too deeply. Invalid JSON stays invalid, unless the
+    error is in a part that is replaced.
     """
     kept: list[str] = []
     depth = taken = begin = 0
@@ -65,7 +65,7 @@ def without_depths(text: str) -> str:
                 kept += text[taken:begin], json.dumps(deep)
                 taken = token.end()
             depth -= 1
-    # brackets without an end are left out, so that no parser counts their levels: the rest is no JSON either way
+    # Unclosed brackets are dropped, so that no parser counts their levels; the rest is not valid JSON either way.
     return "".join([*kept, text[taken:begin] if depth > PARSED_DEPTH else text[taken:]])
 
 
@@ -75,10 +75,10 @@ def escaped_text(text: str) -> str:
 
 
 def escaped_json(value: Any) -> Any:
-    """Return ``value`` in a form that jsonb can hold, so that refused values can be stored too.
+    """Return ``value`` in a form that jsonb can store, so that rejected values can be stored too.
 
-    Texts are those of ``escaped_text``. Numbers that JSON or orjson do not have become texts, and so does what is
-    nested deeper than MAX_DEPTH, of which MAX_DEEP_CHARACTERS are kept.
+    Strings are escaped by ``escaped_text``. Numbers that JSON or orjson cannot represent become strings, and so do
+    values nested deeper than MAX_DEPTH, of which MAX_DEEP_CHARACTERS characters are kept.
     """
     return _escape(value, 0)
 

@@ -1,7 +1,7 @@
-"""Orders of Medusa 2 as reports of orders and refunds. No I/O.
+"""Conversion of Medusa 2 orders to reports of orders and refunds. No I/O.
 
-An order is reported whole each time it is seen: its lines and refunds have ids that come from Medusa's, so that the
-pull and the subscriber may report the same order in any order and as often as they like, and it counts once.
+An order is reported completely each time it is seen. The ids of its lines and refunds are derived from Medusa's, so it
+counts once even if the pull and the subscriber report it repeatedly and in any sequence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,33 +9,33 @@ from typing import Any, Final
 
 from shared.domain.identity import IdKind, kind_of
 
-# of the Admin API; docs/connect/example/medusa-subscriber.ts asks for the same
+# Fields requested from the Admin API; docs/connect/example/medusa-subscriber.ts requests the same.
 ORDER_FIELDS: Final = (
     "id,status,customer_id,canceled_at,created_at,updated_at,metadata,*items,*items.detail,"
     "payment_collections.captured_amount,payment_collections.refunded_amount"
 )
-# The key of an order's metadata under which the storefront leaves the visitor's id. Shoppers can write any text there.
+# The key in an order's metadata where the storefront stores the visitor's id. Shoppers can write any text there.
 USER_KEY: Final = "aisle_user_id"
-# A piece that comes back is an event of its own. A line of more pieces is given back when all of them have come back.
+# Each returned piece is an event of its own. A line of more pieces than this is refunded once all have been returned.
 MAX_SINGLE_PIECES: Final = 100
-# what Medusa counts of an item that came back: sellable, and damaged
+# Medusa's counts of returned pieces of an item: sellable and damaged.
 _RETURNED: Final = ("return_received_quantity", "return_dismissed_quantity")
 
 
 def variant_id(sku: Any, identifier: Any) -> str | None:
-    """Return the external id of a variant: its SKU, or else Medusa's id of it; None if it has neither."""
+    """Return the external id of a variant: its SKU, or else its Medusa id; None if it has neither."""
     return next((text for value in (sku, identifier) if isinstance(value, str) and (text := value.strip())), None)
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects in a list; nothing for a value that is not a list."""
+    """Return the JSON objects in a list; empty for a value that is not a list."""
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the reports of an order: the order itself and its refunds. A draft or an empty order has none.
+    """Return the reports for an order: the order itself and its refunds; none for a draft or an empty order.
 
-    The user is the guest whom the storefront named, else Medusa's customer, else the order itself.
+    The user is the guest named by the storefront, else Medusa's customer, else the order itself.
     """
     order_id, items = order.get("id"), _items(order)
     if not isinstance(order_id, str) or not items or order.get("status") == "draft":
@@ -57,10 +57,10 @@ def reports_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _guest(metadata: Any) -> str | None:
-    """Return the guest whom an order's metadata name; None if they name none.
+    """Return the guest named in an order's metadata, or None.
 
-    Orders count in full, and the Store API lets a shopper write a cart's metadata. Only a guest's id cannot be guessed:
-    under any other id, an order would enter the history of any user whom the shopper chooses
+    Orders count in full, and the Store API lets a shopper write a cart's metadata. Only guest ids cannot be guessed; if
+    other ids were accepted, a shopper could add an order to the history of any user
     (docs/decisions/0060-who-bought-in-medusa.md).
     """
     named = metadata.get(USER_KEY) if isinstance(metadata, Mapping) else None
@@ -81,12 +81,12 @@ def _items(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = [
         item for item in objects(order.get("items")) if _whole(item.get("quantity")) > 0 and _product(item) is not None
     ]
-    # a line of an order is known by its position, which must not depend on how Medusa sorts today
+    # An order line is identified by its position, which must not depend on how Medusa happens to sort.
     return sorted(items, key=lambda item: str(item.get("id")))
 
 
 def _parts(items: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the refunds of pieces that came back. Medusa counts them in all, so each piece has its own event id."""
+    """Yield the refunds of returned pieces. Medusa reports cumulative counts, so each piece gets its own event id."""
     for item in items:
         detail = item.get("detail")
         counted = [_whole(detail.get(name)) for name in _RETURNED] if isinstance(detail, Mapping) else []

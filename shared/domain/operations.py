@@ -1,6 +1,6 @@
-"""What the console's view of operations shows, computed from counters and histograms. No I/O.
+"""The figures in the console's operations view, computed from counters and histograms. No I/O.
 
-Times are in UTC. A figure that its source cannot give is None, with the reason in ``Figures.unavailable``.
+Times are in UTC. A figure that its source cannot provide is None, with the reason in ``Figures.unavailable``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,17 +10,17 @@ from typing import Any, Final
 
 WINDOW: Final = timedelta(hours=1)
 MINUTES: Final = WINDOW // timedelta(minutes=1)
-# The function that stores events, whose subscription has the same name. Others get some of the same messages.
+# The function that stores events; its subscription has the same name. Other functions get some of the same messages.
 APPLIES: Final = "update_preferences"
-# names of the figures, which have a reason where they are missing; `cache` is a part of the routes
+# Names of the figures for which a reason is given if they are missing; `cache` is part of the routes.
 FIGURES: Final = ("queues", "routes", "traffic")
-# statuses from here on are errors of the system, not of its caller
+# Statuses from this one on are server errors, not client errors.
 SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The messages of a minute: those that Pub/Sub accepted, and those whose events took effect."""
+    """Numbers of messages in a minute: those accepted by Pub/Sub, and those whose events took effect."""
 
     start: datetime
     accepted: int
@@ -29,7 +29,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits for an event function. ``oldest_age_s`` is None if nothing waits, or if it is unknown."""
+    """The backlog of an event function. ``oldest_age_s`` is None if there is no backlog or it is unknown."""
 
     subscription: str
     waiting: int
@@ -38,10 +38,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The requests of a route with the same status and cache state, by their duration in seconds.
+    """Duration histogram of the requests of a route with the same status and cache state.
 
-    ``counts`` has a number for each bucket: up to each of ``bounds_s``, and above the last. ``cache`` is None where
-    the source does not know it; ``route`` is None where it knows the function alone.
+    ``counts`` has a number for each bucket: up to each of ``bounds_s``, and above the last. ``cache`` is None if the
+    source does not know it; ``route`` is None if it knows only the function.
     """
 
     function: str
@@ -56,7 +56,7 @@ class Requests:
 class Route:
     """The requests of a route, or of a function, in the last hour.
 
-    The hit rate is that of answers that may be stored; None without any, or where it is unknown.
+    The hit rate covers cacheable responses; it is None if there are none or it is unknown.
     """
 
     function: str
@@ -70,7 +70,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Figures:
-    """All figures of the view, and by name of a figure the reason why it is missing."""
+    """All figures of the view, and for each missing figure, by name, the reason."""
 
     traffic: list[Minute] | None = None
     queues: list[Queue] | None = None
@@ -81,8 +81,8 @@ class Figures:
 def percentile_s(buckets: Mapping[tuple[float, float], int], share: float) -> float | None:
     """Return the duration that ``share`` of the requests do not exceed, in seconds; None without requests.
 
-    ``buckets`` are counts by lower and upper bound. Within a bucket durations count as evenly spread; in the last one,
-    which has no upper bound, the lower bound is returned (as Prometheus' ``histogram_quantile`` does).
+    ``buckets`` are counts by lower and upper bound. Durations within a bucket are assumed to be evenly distributed; for
+    the last one, which has no upper bound, the lower bound is returned (like Prometheus' ``histogram_quantile``).
     """
     wanted = share * sum(buckets.values())
     if wanted <= 0:
@@ -96,7 +96,7 @@ def percentile_s(buckets: Mapping[tuple[float, float], int], share: float) -> fl
 
 
 def by_route(requests: Iterable[Requests]) -> list[Route]:
-    """Return the figures of each route, the one with most requests first."""
+    """Return the figures of each route, ordered by descending number of requests."""
     grouped: dict[tuple[str, str | None], list[Requests]] = {}
     for each in requests:
         if any(each.counts):
@@ -130,9 +130,9 @@ def _route(function: str, route: str | None, parts: Sequence[Requests]) -> Route
 
 
 def minutes(end: datetime, accepted: Mapping[datetime, int], applied: Mapping[datetime, int]) -> list[Minute]:
-    """Return the minutes of the hour before ``end``, oldest first; a minute that neither mapping has is 0.
+    """Return the minutes of the hour before ``end``, oldest first; counts missing from a mapping are 0.
 
-    The mappings have counts by the end of their minute.
+    The mappings give the count by the end of each minute.
     """
     ends = [end - timedelta(minutes=ago) for ago in range(MINUTES - 1, -1, -1)]
     return [Minute(each - timedelta(minutes=1), accepted.get(each, 0), applied.get(each, 0)) for each in ends]
@@ -173,7 +173,7 @@ def to_json(figures: Figures) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Figures:
-    """Return the figures of ``to_json``. Raises KeyError, TypeError or ValueError for anything else."""
+    """Return the figures from the output of ``to_json``. Raises KeyError, TypeError or ValueError for anything else."""
     traffic, queues, routes = values["traffic"], values["queues"], values["routes"]
     return Figures(
         None

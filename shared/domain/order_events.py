@@ -1,8 +1,8 @@
-"""Orders and refunds as events: what a shop reports of them, and the events of single products that they become.
+"""Orders and refunds as events: the reports that a shop sends, and the single-product events derived from them.
 
-An order is stored as one purchase per line, whose id comes from the order's id and the line's position: the same order
-again counts once, from whatever system it comes. A refund names its order, and lines or none for all of it. Either may
-arrive first. docs/decisions/0044-one-reversal.md has the rules.
+An order is stored as one purchase per line, with an id derived from the order's id and the line's position, so that a
+repeated order counts once, whichever system it comes from. A refund names its order, and lines or, for the whole order,
+none. Either may arrive first. docs/decisions/0044-one-reversal.md has the rules.
 """
 
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ from shared.domain.events import Event, EventFields, EventType, ExternalId, Json
 from shared.domain.quantities import MAX_EVENT_QUANTITY, Whole
 
 MAX_LINES: Final = 500
-# a refund that names no order of the user for so long is rejected
+# A refund whose order does not arrive within this time is rejected.
 REFUND_WAIT: Final = timedelta(days=7)
-# ids of reported lines and refunds are derived under this: never change it
+# Ids of reported lines and refunds are derived under this namespace: never change it.
 ORDER_EVENT_NAMESPACE: Final = UUID("7d0f5f0b-63f6-4b7a-9d1f-52f0c1e8a4d6")
 ORDER_ID_CHARACTERS: Final = 255
-# in the metadata of a refund's lines: the refund that they are lines of
+# Key in the metadata of a refund's lines for the id of the refund.
 LINES_OF: Final = "refund_event_id"
 
 OrderId = Annotated[
@@ -59,7 +59,7 @@ class OrderLine(BaseModel):
     @classmethod
     def has_product(cls, value: int | None, info: ValidationInfo) -> int | None:
         """Require a product, by one of its ids."""
-        # an external_id that is not valid has an error of its own
+        # An invalid external_id has an error of its own.
         if value is None and info.data.get("external_id", "") is None:
             raise ValueError("give product_id or external_id")
         return value
@@ -160,7 +160,7 @@ def _refund_id(event_id: str, position: int) -> str:
 
 
 def events_of(report: Report, event_id: str) -> list[tuple[str, Event]]:
-    """Return the events that a report is stored as, each with its id; ``event_id`` is the report's own.
+    """Return the events as which a report is stored, each with its id; ``event_id`` is the report's own id.
 
     The metadata of an order or a refund goes to its first event.
     """
@@ -182,7 +182,7 @@ def events_of(report: Report, event_id: str) -> list[tuple[str, Event]]:
         kind = EventType.REFUND
         ids = [_refund_id(event_id, position) for position in range(len(report.lines))]
         products = report.lines
-        # only lines that name products in different ways may name one product twice
+        # Only lines that use different kinds of ids can name one product twice.
         ways = {(line.product_id is None, line.external_id is None) for line in report.lines}
         facts = [
             {

@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from shared.errors import OrderStateConflict
 
-# ids of purchase events and of checkouts are derived under these: never change them
+# Ids of purchase events and of checkouts are derived under these namespaces: never change them.
 PURCHASE_NAMESPACE: Final = UUID("0b7c4f0e-9d0a-4a53-8a9f-6d5a7f3c2e10")
 CHECKOUT_NAMESPACE: Final = UUID("c1f6a7b2-53a5-4f0e-8d43-2f7f4f2f9b57")
 
@@ -47,18 +47,18 @@ def check_transition(before: OrderState, after: OrderState) -> None:
 
 
 def purchase_event_id(order_id: UUID, product_id: int) -> UUID:
-    """Return the id of the purchase event of an order's line: whoever reports the purchase, it counts once."""
+    """Return the id of an order line's purchase event, so that the purchase counts once, whoever reports it."""
     return uuid5(PURCHASE_NAMESPACE, f"{order_id}/{product_id}")
 
 
 def refund_event_id(order_id: UUID) -> UUID:
-    """Return the id of the event that gives an order back, however often its state is written."""
+    """Return the id of the event that refunds an order, the same however often its state is written."""
     return uuid5(PURCHASE_NAMESPACE, f"{order_id}/refund")
 
 
 def checkout_id(shopper: str, idempotency_key: str) -> UUID:
     """Return the id of a shopper's checkout, the same for every repetition of the request.
 
-    An order has it for as long as the key is valid (shared/storage/shopping/checkout.py), so the key may come again.
+    An order keeps it only as long as the key is valid (shared/storage/shopping/checkout.py), so keys may recur later.
     """
     return uuid5(CHECKOUT_NAMESPACE, f"{shopper}\n{idempotency_key}")

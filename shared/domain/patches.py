@@ -9,8 +9,8 @@ from pydantic import BaseModel
 def without_defaults(schema: dict[str, Any]) -> None:
     """Remove the defaults from the fields of a JSON schema.
 
-    Generated clients send a field's default where the caller set nothing. In a PATCH that would overwrite the stored
-    value, so an optional field of a change has no default, not even null.
+    Generated clients send a field's default if the caller did not set it. In a PATCH this would overwrite the stored
+    value, so an optional field of a patch has no default, not even null.
     """
     for field in schema.get("properties", {}).values():
         field.pop("default", None)
@@ -19,7 +19,7 @@ def without_defaults(schema: dict[str, Any]) -> None:
 def all_optional(write: type[BaseModel], title: str, description: str) -> Callable[[dict[str, Any]], None]:
     """Return a ``json_schema_extra`` for a PATCH of what ``write`` stores: its fields, all optional, without defaults.
 
-    Such a patch takes any field, since it is validated with the stored value's other fields.
+    Such a patch accepts any subset of fields, since it is validated together with the stored values of the others.
     """
 
     def extra(schema: dict[str, Any]) -> None:

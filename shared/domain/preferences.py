@@ -15,7 +15,7 @@ MAX_HALVINGS: Final = 200.0
 
 
 class Decayed(NamedTuple):
-    """A decayed sum: ``score`` as it was at ``as_of``."""
+    """A decayed sum: its ``score`` as of the time ``as_of``."""
 
     score: float
     as_of: datetime

@@ -1,4 +1,4 @@
-"""How a request names products: by our id, by the shop's own, or by both. No I/O."""
+"""Product references in requests: by Aisle's id, by the shop's own id, or by both. No I/O."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Self
@@ -7,7 +7,7 @@ from shared.errors import InvalidRequest
 
 
 class ProductReference(NamedTuple):
-    """A product as a request names it, by at least one of the two ids. Both must be the same product's."""
+    """A product as named in a request by at least one of its two ids; if both, they must belong to the same product."""
 
     product_id: int | None = None
     external_id: str | None = None
@@ -20,12 +20,12 @@ class ProductReference(NamedTuple):
         return cls(product_id, external_id)
 
     def __str__(self) -> str:
-        """Return how messages name the product."""
+        """Return the product's name in error messages."""
         return f"external_id {self.external_id!r}" if self.product_id is None else str(self.product_id)
 
 
 def contradiction(product_id: object, external_id: object) -> InvalidRequest:
-    """Return the problem of two ids that are not the same product's."""
+    """Return the error for two ids that do not belong to the same product."""
     message = f"is not the external_id of product {product_id}; send one of the two ids"
     return InvalidRequest(
         f"external_id: {external_id!r} {message}.",
@@ -34,6 +34,6 @@ def contradiction(product_id: object, external_id: object) -> InvalidRequest:
 
 
 def arrays(references: Iterable[ProductReference]) -> tuple[list[int], list[str]]:
-    """Return both ids of each, as parameters of a statement. A missing id is 0 or an empty text, which are no ids."""
+    """Return both ids of each as statement parameters; 0 or an empty string, which are never ids, if missing."""
     listed = list(references)
     return [reference.product_id or 0 for reference in listed], [reference.external_id or "" for reference in listed]

@@ -1,17 +1,17 @@
-"""Numbers of pieces, in carts, in the stock and in events: whole numbers, never text."""
+"""Numbers of pieces in carts, stock and events: integers, never text."""
 
 from typing import Final
 
 from pydantic import BeforeValidator
 
-# pieces of one purchase event, however it arrives: a wholesale order is one purchase and must not outweigh all others
+# Maximum pieces of one purchase event, however it arrives: a wholesale order must not outweigh all others.
 MAX_EVENT_QUANTITY: Final = 10_000
 
 
 def whole_number(value: object) -> object:
-    """Return an integer for a float without a fraction: in JSON, ``2.0`` is the number 2. Other values are unchanged.
+    """Return an integer for a float without a fraction, since ``2.0`` is 2 in JSON. Other values are unchanged.
 
-    A strict integer refuses the rest: text, fractions, booleans.
+    Strict integer validation rejects the rest: text, fractions, booleans.
     """
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -20,9 +20,9 @@ Whole = BeforeValidator(whole_number)
 
 
 def event_quantity(value: object) -> int:
-    """Return the pieces of an event, limited to MAX_EVENT_QUANTITY; None means 1.
+    """Return the number of pieces of an event, capped at MAX_EVENT_QUANTITY; None means 1.
 
-    Raises ValueError for anything but a whole number of at least 1.
+    Raises ValueError for anything but an integer of at least 1.
     """
     if value is None:
         return 1

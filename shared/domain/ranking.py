@@ -30,10 +30,10 @@ class Candidate(NamedTuple):
     ----------
     cf : the collaborative score, at least 0.
     trending : the score of the formula's trending window, at least 0.
-    tier : SUGGESTED_TIER if profile or taste suggests the product; above it for a filler, in the order of filling up.
+    tier : SUGGESTED_TIER if profile or taste suggests the product; greater for a filler, in the order of filling up.
     position : a filler's position within its tier, from 1; from VIEWED_TIER on, within both tiers.
-    group : the id of the group of variants, of which an answer has one; None if it is in none.
-    discount : the share of the list price by which the product is cheaper; 0 if it is not on sale.
+    group : the id of the variant group, of which a list contains one product; None if it is in no group.
+    discount : the reduction as a share of the list price; 0 if the product is not on sale.
     bought : the number of purchases ever, at least 0; read only for a formula that discounts popularity.
     """
 
@@ -69,7 +69,7 @@ class TasteProfile:
 
     @cached_property
     def shares(self) -> Mapping[str, Mapping[str, float]]:
-        """Each key's share of its kind's scores, times the weight of the kind."""
+        """Each key's share of the scores of its kind, times the weight of the kind."""
         shares: dict[str, dict[str, float]] = {kind: {} for kind in KIND_WEIGHTS}
         for kind, scores in self.scores.items():
             total = sum(scores.values())
@@ -79,15 +79,15 @@ class TasteProfile:
 
 
 class Ranked(NamedTuple):
-    """A candidate in its place, with what its score consists of.
+    """A ranked candidate, with the components of its score.
 
     Attributes
     ----------
     score : (from_profile + from_taste + from_trend) · nearness · factor.
-    affinity, cf : shares of the greatest among the candidates, in [0, 1].
-    from_profile, from_taste, from_trend : the three terms of the formula; of a filler only the trend counts.
-    nearness : factor for the distance to the user.
-    factor : factor of the shop's rules.
+    affinity, cf : as shares of the maximum among the candidates, in [0, 1].
+    from_profile, from_taste, from_trend : the three terms of the formula; for a filler, only the trend counts.
+    nearness : factor for the distance from the user.
+    factor : factor from the shop's rules.
     tier : the tier in which it competed; SUGGESTED_TIER also for a filler that competes with the others.
     """
 
@@ -104,7 +104,7 @@ class Ranked(NamedTuple):
 
 
 def affinity(candidate: Candidate, taste: TasteProfile) -> float:
-    """Return how well a product fits a taste, in [0, 2]: the shares it matches, times the factor of its price."""
+    """Return how well a product fits a taste, in [0, 2]: the sum of the matching shares, times the price factor."""
     shares = taste.shares
     total = shares["category"].get(str(candidate.category_id), 0.0)
     if candidate.brand is not None:
@@ -151,22 +151,22 @@ def rank(
 ) -> list[Ranked]:
     """Return the best ``k`` of the candidates, best first.
 
-    Ties go to the greater trend, then to the smaller id, so that the same candidates always give the same answer.
+    Ties go to the greater trend, then to the smaller id, so that the ranking is deterministic.
 
     A filler comes after all other candidates, in the order of tiers and positions. It competes like the others if it
-    fits the user's taste, or if it trends and ``trending_prior`` is above 0. A product that only returns because the
-    answer would be too short (from VIEWED_TIER) comes last, and has no effect on the scores of the others.
+    fits the user's taste, or if it trends and ``trending_prior`` is above 0. A product that returns only because the
+    list would be too short (from VIEWED_TIER on) comes last and has no effect on the scores of the others.
 
-    Of the variants of one group the best one in this order is in the answer: with ``stock_first`` the best in stock.
+    Of the variants in a group, only the first in this order is kept; with ``stock_first``, the first in stock.
 
     Parameters
     ----------
     candidates : each product once.
-    n_known : products in the user's profile: a short profile has other weights.
+    n_known : number of products in the user's profile; a short profile has different weights.
     location : latitude and longitude of the user, in degrees.
     half_km : distance at which the bonus for nearness is halved.
     stock_first : whether products out of stock come after all others.
-    factors : by product id, above 0: multiplies the score; divides the position of a filler.
+    factors : by product id, above 0; multiplies the score, or divides the position of a filler.
 
     Scores are in [0, 1 + trending_prior] before factors.
     """
@@ -201,7 +201,7 @@ def rank(
         is_last = stock_first and not candidate.in_stock
         position = candidate.position / factor if tier > SUGGESTED_TIER else 0
         keyed.append((is_last, tier, position, -score, -candidate.trending, candidate.id, fit, cf, terms, near, factor))
-    # ids are unique, so the comparison never reaches what follows them
+    # Ids are unique, so the comparison never goes beyond them.
     keyed.sort()
     groups = {candidate.id: candidate.group for candidate in candidates if candidate.group is not None}
     return [
@@ -227,7 +227,7 @@ def _own_scores(candidates: Sequence[Candidate], power: float) -> dict[int, floa
 
 
 def one_of_each(listed: Sequence[T], groups: Mapping[int, str], id_of: Callable[[T], int]) -> list[T]:
-    """Return the entries without those whose product is a variant of an earlier one's; ``groups`` by product id."""
+    """Return the entries without variants of earlier entries' products; ``groups`` by product id."""
     if not groups:
         return list(listed)
     shown: set[str] = set()

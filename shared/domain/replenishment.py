@@ -5,12 +5,12 @@ Of the products that a user bought,
     score(j) = (Σ 2^(−age / half_life_days) + repeat_evidence · r) · (trend / max trend + TREND_FLOOR)^trend_power
                · exp(−½ · timing · ln(t / T)²)
 
-The sum is over the user's purchases of j, so that frequent and recent purchases count. r is the share of the product's
-buyers who bought it again, which decides while a user's own purchases are few. ``trend`` is the product's trending
-score: what others buy now is in season, in fashion and in stock. The maximum is over the user's products. t is the time
-since the last purchase, and T the usual interval: the user's own median after three purchases on different days,
-otherwise the product's, otherwise the shop's. The last factor is 1 when the interval has passed, and lower before and
-later.
+The sum is over the user's purchases of j, so that both frequency and recency count. r is the share of the product's
+buyers who bought it again, which dominates while a user has few purchases. ``trend`` is the product's trending score:
+what others buy now is in season, in fashion and in stock. The maximum is over the user's products. t is the time since
+the last purchase, and T the usual interval: the user's own median after three purchases on different days, otherwise
+the product's, otherwise the shop's. The last factor is 1 exactly one interval after the last purchase, and lower before
+and after.
 
 Products bought within the last REST_DAYS come after all others: shoppers rarely need a product twice on one day.
 
@@ -30,33 +30,34 @@ from typing import Any, Final, Literal
 
 ReplenishmentWindow = Literal["7d", "30d"]
 
-# The key of ``models.parameters`` that holds the formula. A version without it is served with the defaults.
+# The key in ``models.parameters`` that holds the formula. A version without it is served with the defaults.
 REPLENISHMENT_KEY: Final = "serving_buy_again"
 
-# A user's latest purchases, and products bought, that count: older ones have no weight, and the statement stays quick.
+# Maximum numbers of a user's latest purchases and of bought products that count: older ones have no weight, and the
+# statement stays fast.
 PURCHASES_MAX: Final = 2_000
-# Purchases older than so many half-lives decay no further, as in shared/domain/formula.py.
+# Purchases older than this many half-lives decay no further, as in shared/domain/formula.py.
 HALVINGS_MAX: Final = 200
-# The least time since the last purchase that the time distribution distinguishes: its logarithm has no value at 0.
+# Minimum time since the last purchase, in days, in the time distribution, because the logarithm of 0 is undefined.
 DAYS_MIN: Final = 0.01
 # Days after a purchase during which the product comes after all others.
 REST_DAYS: Final = 0.5
-# The share of the greatest trend that a product without any keeps: it may be bought again all the same.
+# Added to the share of the greatest trend, since a product without any trend may still be bought again.
 TREND_FLOOR: Final = 0.03
 
-# Days of purchases from which intervals and repeat shares are learnt.
+# Days of purchase history from which intervals and repeat shares are estimated.
 INTERVAL_DAYS: Final = 365
-# Gaps between purchases from which a product has an interval of its own.
+# Minimum number of gaps between purchases for a product to have its own interval.
 GAPS_MIN: Final = 5
-# Gaps of one user with one product from which the user has an interval of their own.
+# Minimum number of gaps between one user's purchases of a product for the user to have their own interval.
 OWN_GAPS_MIN: Final = 2
-# A product's repeat share is drawn towards the shop's, as if so many further buyers had behaved as the shop's do.
+# A product's repeat share is shrunk towards the shop's, as if this many more buyers had behaved like the shop's.
 PRIOR_BUYERS: Final = 5
-# The interval and the repeat share of a shop of which nothing is known.
+# The interval and the repeat share of a shop without data.
 DAYS_DEFAULT: Final = 30.0
 REPEAT_SHARE_DEFAULT: Final = 0.1
-# A product is due only if at least this share of its buyers bought it again, or the user did, often enough for an
-# interval of their own. A parka is bought once.
+# A product is due only if at least this share of its buyers bought it again, or if the user did so often enough to have
+# their own interval. A parka is bought once.
 DUE_REPEAT_SHARE_MIN: Final = 0.1
 # A user's gaps are regular if the third quartile is at most this many times the first.
 REGULAR_RATIO: Final = 2.0
@@ -64,15 +65,15 @@ REGULAR_RATIO: Final = 2.0
 
 @dataclass(frozen=True)
 class ReplenishmentFormula:
-    """The parameters of the formula: a model version stores them, tuning varies them.
+    """The parameters of the formula. A model version stores them; tuning varies them.
 
-    The defaults serve shops that are too small to tune. They were chosen on earlier days of online_retail and
+    The defaults are for shops that are too small to tune. They were chosen on earlier days of online_retail and
     complete_journey; docs/decisions/0037-buy-again.md has the figures.
 
     Attributes
     ----------
     half_life_days : days after which a purchase counts half, above 0; None for no decay by age.
-    repeat_evidence : weight of the repeat share beside one purchase of today, at least 0.
+    repeat_evidence : weight of the repeat share relative to one purchase made today, at least 0.
     trend_power : exponent of the trend, at least 0; 0 ignores what others buy.
     trending_window : the trending scores that count.
     timing : weight of the usual interval, at least 0, 1 / σ² of the log-normal; 0 ignores it.
@@ -86,7 +87,7 @@ class ReplenishmentFormula:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any] | None) -> "ReplenishmentFormula":
-        """Return the formula that a model version of these ``parameters`` stores, the defaults if it has none.
+        """Return the formula stored in a model version's ``parameters``, or the defaults if it has none.
 
         An unknown key is ignored: a version published by a later release can be served.
         """
@@ -108,7 +109,7 @@ def due_at(last_purchased_at: datetime, usual_days: float) -> datetime:
 
 
 def is_due(due_at: datetime, now: datetime, repeat_share: float, quartiles: Sequence[float] | None) -> bool:
-    """Return whether the usual interval has passed, for a product that is bought again at all.
+    """Return whether the usual interval has passed and the product is one that is bought again.
 
     quartiles : of the user's gaps, in days; None if they have fewer than OWN_GAPS_MIN.
     """

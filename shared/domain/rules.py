@@ -1,7 +1,7 @@
 """The shop's rules for recommendations: the products they select, and their effect on a ranking. No I/O.
 
-A rule selects the products that match every criterion it has: a product, a category with its subcategories, a brand, a
-tag, a price range, a discount. ``pin`` puts its product at a position, ``boost`` and ``bury`` multiply scores;
+A rule selects the products that match all of its criteria: a product, a category with its subcategories, a brand, a
+tag, a price range, a discount. ``pin`` puts its product at a position; ``boost`` and ``bury`` multiply scores;
 ``exclude`` is applied in SQL.
 """
 
@@ -23,7 +23,7 @@ TEXTS: Final[dict[str, str]] = {
 class Rule:
     """A rule in force. A criterion that is None matches every product.
 
-    ``eligible`` is whether a pinned product passes the request's filters, ``group`` the group of its variants.
+    ``eligible`` is whether a pinned product passes the request's filters; ``group`` is its variant group.
     """
 
     id: int
@@ -43,11 +43,11 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The reason to show: the note, or else a text of the kind."""
+        """The reason to show: the note, or else a default text for the kind of rule."""
         return self.note or TEXTS[self.kind]
 
     def matches(self, product: Candidate) -> bool:
-        """Whether the rule selects this product."""
+        """Return whether the rule selects this product."""
         return (
             (self.product_id is None or product.id == self.product_id)
             and (self.categories is None or product.category_id in self.categories)
@@ -60,9 +60,9 @@ class Rule:
 
 
 def applied(rules: Sequence[Rule], candidates: Sequence[Candidate]) -> tuple[dict[int, float], dict[int, Rule]]:
-    """Return the product of the factors of each candidate, and its rule whose factor is furthest from 1.
+    """Return for each candidate the product of its rules' factors, and the rule whose factor is furthest from 1.
 
-    Both are by product id; candidates that no rule selects are missing.
+    Both are keyed by product id; candidates that no rule selects are absent.
     """
     factors: dict[int, float] = {}
     reasons: dict[int, Rule] = {}
@@ -79,7 +79,7 @@ def applied(rules: Sequence[Rule], candidates: Sequence[Candidate]) -> tuple[dic
 
 
 def distance(factor: float) -> float:
-    """Return how far a factor is from 1: at least 1, and the same for 1/2 as for 2."""
+    """Return how far a factor is from 1, as a ratio of at least 1: the same for 1/2 as for 2."""
     return max(factor, 1 / factor)
 
 
@@ -88,9 +88,9 @@ def with_pins(
 ) -> tuple[list[int], dict[int, Rule]]:
     """Return at most ``k`` ids with the pinned ones at their positions, and each pinned product's rule.
 
-    Of two pins at one position the older comes first and the other follows it. Of two pins of one product the better
-    position counts. A pin beyond the end of a shorter answer comes last; a pin beyond ``k`` is left out. ``groups`` are
-    those of variants, by id: a pin takes the place of the other variants of its product.
+    Of two pins at the same position, the older comes first and the other follows it. Of two pins of one product, the
+    better position counts. A pin beyond the end of a shorter list comes last; a pin beyond ``k`` is left out.
+    ``groups`` is the variant group by product id: a pin replaces the other variants of its product.
     """
     pins: dict[int, Rule] = {}
     pinned_groups: set[str] = set()
@@ -108,7 +108,7 @@ def with_pins(
     ]
     for product_id, rule in pins.items():
         place = (rule.position or 1) - 1
-        # an earlier pin may have this place
+        # An earlier pin may already occupy this position.
         while place < len(listed) and listed[place] in pins:
             place += 1
         listed.insert(place, product_id)

@@ -1,4 +1,4 @@
-"""The shop's own settings: what they may be, and what follows from a currency."""
+"""The shop's own settings: their permitted values, and what a currency implies."""
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
@@ -30,12 +30,12 @@ def decimals(currency: str | None) -> int:
 
 
 def rounded(amount: Decimal, currency: str | None) -> Decimal:
-    """Return an amount in whole units of the currency's last decimal, half away from zero."""
+    """Return an amount rounded to the currency's last decimal, half away from zero."""
     return amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP)
 
 
-# Lower ends of the price bands, as the SQL function price_step_of has them: three for each power of ten. Those of
-# 10,000 yen or dinars are as useful as those of ten euros, so that bands need not follow the currency.
+# Lower ends of the price bands, as in the SQL function price_step_of: three per power of ten. The bands around 10,000
+# yen or dinars are as useful as those around ten euros, so they need not depend on the currency.
 PRICE_STEPS: Final = (0, *(factor * 10**power for power in range(9) for factor in (1, 2.5, 5)), 10**9)
 
 
@@ -48,9 +48,9 @@ class PriceBands(NamedTuple):
 
 @cache
 def price_bands(currency: str | None) -> PriceBands:
-    """Return the price bands in whole units of the currency's last decimal, so that both ends work as filters.
+    """Return the price bands in units of the currency's last decimal, so that both ends can be used as filters.
 
-    A band ends one such unit before the next begins.
+    A band ends one unit before the next begins.
     """
     unit = Decimal(1).scaleb(-decimals(currency))
     starts = [Decimal(str(step)).quantize(unit, ROUND_CEILING) for step in PRICE_STEPS]

@@ -1,6 +1,6 @@
-"""Signatures of webhooks: HMAC-SHA256 over the time and the body, so that neither can be changed or used again later.
+"""Webhook signatures: HMAC-SHA256 over the time and the body, to prevent tampering and later replay.
 
-The header is ``t=<milliseconds since 1970>,v1=<hex>``; what is signed is the time, a full stop, and the body's bytes.
+The header is ``t=<milliseconds since 1970>,v1=<hex>``; the signed content is the time, a full stop, and the body.
 """
 
 import hmac
@@ -11,18 +11,18 @@ from hashlib import sha256
 from typing import Final
 
 HEADER: Final = "X-Aisle-Signature"
-# how far the sender's clock may differ, and how long a captured request could be sent again
+# How far the sender's clock may deviate, and how long a captured request could be replayed.
 WINDOW: Final = timedelta(minutes=5)
-# fourteen digits end in the year 5138, before the last year that a time can have
+# Fourteen digits reach the year 5138, which Python's datetime can still represent.
 _FORM: Final = re.compile(r"t=([0-9]{1,14}),v1=([0-9a-f]{64})")
 
 
 class InvalidSignature(ValueError):
-    """A signature that is not valid; ``str`` says why, and what to do."""
+    """An invalid signature; ``str`` gives the reason and the remedy."""
 
 
 def sign(body: bytes, key: bytes, at: datetime) -> str:
-    """Return the header's value for a body that is sent at a time."""
+    """Return the header value for a body sent at the time ``at``."""
     return _header(body, key, round(at.timestamp() * 1000))
 
 
@@ -31,7 +31,7 @@ def _header(body: bytes, key: bytes, milliseconds: int) -> str:
 
 
 def signed_at(header: str, body: bytes, keys: Iterable[bytes], now: datetime) -> datetime:
-    """Return when a body was signed. Raises InvalidSignature unless one of the keys signed it within the window."""
+    """Return when a body was signed. Raises InvalidSignature unless signed with one of the keys within WINDOW."""
     form = _FORM.fullmatch(header)
     if form is None:
         raise InvalidSignature(f"{HEADER}: send t=<milliseconds since 1970>,v1=<HMAC-SHA256 in hex>.")

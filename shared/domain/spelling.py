@@ -1,10 +1,10 @@
-"""Typing errors: how far two words are apart, and the likely correction of a mistyped word."""
+"""Spelling correction: the edit distance of two words, and the likely correction of a mistyped word."""
 
 from collections.abc import Iterable
 
 
 def distance(first: str, second: str) -> int:
-    """Return how many insertions, deletions, substitutions and swaps of neighbours turn ``first`` into ``second``.
+    """Return the fewest insertions, deletions, substitutions and transpositions from ``first`` to ``second``.
 
     Optimal string alignment: no letter is edited twice. Takes O(len(first) x len(second)) time.
     """
@@ -29,7 +29,7 @@ def correction(word: str, candidates: Iterable[tuple[str, int]], *, partial: boo
     """Return the candidate that ``word`` most likely stands for; None if no candidate is near enough.
 
     ``candidates`` are ``(word, number of products with it)``. The nearest wins, then a candidate with the same first
-    letter, then the most frequent. A ``partial`` word, still being typed, may also be the beginning of a candidate.
+    letter, then the most frequent. A ``partial`` word, still being typed, may also be a prefix of a candidate.
     """
 
     def cost(candidate: str) -> int:

@@ -1,11 +1,11 @@
-"""Canonical text: the one form in which a text is stored and looked up, however a keyboard or a feed composes it.
+"""Canonical text: the single form in which a text is stored and looked up, however a keyboard or feed composes it.
 
 * emails: NFKC, lower case, the domain as Unicode labels; see ``canonical_email``
 * what the catalog shows and filters by (names, categories, brands, tags, the shop's own product ids), and searches: NFC
 * usernames and cities: NFKC
 
-User ids, session ids and event ids are never changed: programs issue them and compare them byte for byte, and two ids
-that became one would give one person's data to another. docs/decisions/0026-canonical-text.md has the reasons.
+User ids, session ids and event ids are never changed: programs issue them and compare them byte by byte, and if two ids
+became one, one person would get another's data. docs/decisions/0026-canonical-text.md has the reasons.
 """
 
 import re
@@ -15,37 +15,37 @@ from unicodedata import normalize
 
 from pydantic import BeforeValidator
 
-# A composed character has at most four parts, so a longer text exceeds its limit in every form.
+# A composed character has at most four parts, so a text longer than this many times its limit exceeds it in any form.
 MAX_PARTS: Final = 4
 _DOT_ABOVE_I: Final = re.compile("i\u0307+")
-# full stops of other scripts that separate labels too (RFC 3490, section 3.1), after NFKC
+# The form, after NFKC, of other scripts' full stops that also separate labels (RFC 3490, section 3.1).
 _FULL_STOP: Final = "\u3002"
 _ENCODED_LABEL: Final = "xn--"
 
 
 def canonical_name(value: str) -> str:
-    """Return a text of the catalog, or a search, as it is stored and compared: in NFC. Its case stays."""
+    """Return a catalog text or a search in the form in which it is stored and compared: NFC, case unchanged."""
     return normalize("NFC", value)
 
 
 def _before(form: Literal["NFC", "NFKC"], most: int) -> BeforeValidator:
     def canonical(value: object) -> object:
-        # sorting combining marks is quadratic, so a text that its limit refuses anyway is left alone
+        # Sorting combining marks is quadratic, so a text that will exceed its limit anyway is left unchanged.
         return normalize(form, value) if isinstance(value, str) and len(value) <= MAX_PARTS * most else value
 
     return BeforeValidator(canonical)
 
 
 def nfc(most: int) -> BeforeValidator:
-    """Return the validator that brings a text of at most ``most`` characters into NFC.
+    """Return a validator that converts a text of at most ``most`` characters to NFC.
 
-    Put it after the limits of the type: a validator of this kind runs before what stands to its left.
+    Place it after the type's limits: a validator of this kind runs before those to its left.
     """
     return _before("NFC", most)
 
 
 def nfkc(most: int) -> BeforeValidator:
-    """Return the validator that brings a text of at most ``most`` characters into NFKC, placed like ``nfc``."""
+    """Return a validator that converts a text of at most ``most`` characters to NFKC; place it like ``nfc``."""
     return _before("NFKC", most)
 
 
@@ -59,7 +59,7 @@ def _unicode_labels(domain: str) -> str:
     domain = domain.replace(_FULL_STOP, ".")
     if domain.isascii() and _ENCODED_LABEL not in domain:
         return domain
-    # imported on demand: nearly no email needs its tables
+    # Imported on demand: hardly any email needs its tables.
     import idna
 
     try:
@@ -77,21 +77,22 @@ def _ascii_labels(domain: str) -> str:
 
 
 def canonical_email(value: str) -> str:
-    """Return an email as it is stored, looked up and counted. Never raises: any text is converted in the same way.
+    """Return the form in which an email is stored, looked up and counted. Never raises; accepts any text.
 
-    NFKC, stripped and in lower case, the domain with Unicode labels (``xn--mnchen-3ya.de`` is ``münchen.de``). Lower
-    case instead of case folding: folding turns ``ß`` into ``ss``, which is another mailbox. The dot that the lower
-    case of ``İ`` leaves above ``i`` is dropped, since every keyboard writes ``i``; ``ı`` stays a letter of its own.
+    The form is NFKC, stripped and in lower case, with Unicode labels in the domain (``xn--mnchen-3ya.de`` becomes
+    ``münchen.de``). Lower case is used instead of case folding, which would turn ``ß`` into ``ss``, a different
+    mailbox. The combining dot that lower-casing ``İ`` leaves above ``i`` is dropped, since every keyboard writes ``i``;
+    ``ı`` remains a separate letter.
     """
-    # lower case may leave a text that NFKC composes, and the other way round
+    # Lower-casing may leave a text that NFKC composes, and vice versa.
     text = normalize("NFKC", normalize("NFKC", value).strip().lower())
     text = normalize("NFKC", _DOT_ABOVE_I.sub("i", text))
-    # an encoded label may hold such an i, too
+    # An encoded label may contain such an i as well.
     return normalize("NFKC", _DOT_ABOVE_I.sub("i", _with_domain(text, _unicode_labels)))
 
 
 def ascii_email(value: str) -> str:
-    """Return an email as mail systems want it, its domain in ASCII (``xn--mnchen-3ya.de``).
+    """Return an email in the form that mail systems require, with its domain in ASCII (``xn--mnchen-3ya.de``).
 
     Raises ValueError if IDNA does not allow the domain.
     """

@@ -1,4 +1,4 @@
-"""The trending score: the weighted events of a window, which decay with age. No I/O.
+"""The trending score: the sum of a window's event weights, decayed by age. No I/O.
 
 score = Σ weight · e^(−λ · age_days), where the age is in whole hours (1/24 of a day) and the weights are those of
 shared/domain/events.py. The SQL in shared/storage/recommending/trending.py computes the same from the hourly rollup.
@@ -13,7 +13,7 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 
 
 class Window(NamedTuple):
-    """A window of trending: its name, its length, and λ, the rate at which the weight of an event decays per day."""
+    """A trending window: its name, its length, and λ, the rate per day at which the weight of an event decays."""
 
     name: str
     days: int

@@ -1,4 +1,4 @@
-"""What every HTTP function shares: one application factory, one edge, one shape of problems."""
+"""What all HTTP functions share: the application factory, the edge layer and the format of error responses."""
 
 from shared.http.answers import fresh, private
 from shared.http.api import api

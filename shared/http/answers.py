@@ -1,4 +1,4 @@
-"""Responses made of stored or computed JSON: entity tags, lifetimes, and who may keep a copy."""
+"""Responses from stored or computed JSON: entity tags, lifetimes and cacheability."""
 
 import zlib
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-# shared caches keep no copy; the client may keep one and must revalidate it
+# Shared caches must not store it; the client may, but must revalidate.
 NO_CACHE: Final = "private, no-cache"
-# no copy is kept at all: the answer is personal data, or changes with the user's next request
+# No cache may store it: the response is personal data, or changes with the user's next request.
 NO_STORE: Final = "private, no-store"
-# Cache-Status (RFC 9211) of an answer from Redis, and of one that was computed because Redis had none
+# Cache-Status (RFC 9211) of a response from Redis, and of one computed because Redis had none.
 CACHE_HIT: Final = "aisle; hit"
 CACHE_MISS: Final = "aisle; fwd=miss"
 
 
 def entity_tag(body: bytes) -> str:
-    """Return the entity tag of a body. It is weak because the same answer may be sent compressed."""
+    """Return the entity tag of a body. It is weak because the same body may be sent compressed."""
     return f'W/"{zlib.crc32(body):08x}{len(body):x}"'
 
 
@@ -32,7 +32,7 @@ def fresh(
 ) -> Response:
     """Return JSON with its entity tag and lifetime, or 304 if the client already has this body.
 
-    ``is_hit`` tells whether the body comes from Redis; None for an answer that is never stored.
+    ``is_hit`` is whether the body comes from Redis; None if it is never stored there.
     """
     tag = entity_tag(body)
     headers = {"ETag": tag, "Cache-Control": f"public, max-age={max_age_s}" if public and max_age_s else NO_CACHE}

@@ -50,7 +50,7 @@ def problem_responses(*statuses: int, schema: str = "Problem") -> dict[int | str
     return {status: {"description": "A problem (RFC 9457).", "content": content} for status in statuses}
 
 
-# of routes that take a credential of a user (shared/http/credentials.py)
+# For routes that take a user's credential (shared/http/credentials.py).
 OWNED = problem_responses(401, 403)
 
 

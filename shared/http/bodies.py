@@ -1,7 +1,7 @@
-"""Request bodies before validation: read up to a limit, of the right type, and with bounded content.
+"""Checks of request bodies before validation: size limit, media type and bounded content.
 
-Validation makes an error of every unknown field, and costs many times what the field costs its sender. So the number
-of fields and values and the nesting are bounded first.
+Validation creates an error for every unknown field, which costs far more than it costs the sender to send the field. So
+the numbers of fields and values and the nesting depth are limited first.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from shared.errors import BodyTooLarge, BodyTooSlow, InvalidRequest, MalformedBo
 from shared.gates import LARGE_BODIES
 
 METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# of one object
+# Maximum number of fields of one object.
 MAX_FIELDS: Final = 100
 MAX_DEPTH: Final = 32
-# of the whole body, unless a path takes more
+# Maximum number of values in the whole body, unless a path allows more.
 MAX_VALUES: Final = 2_000
 MAX_FORM_FIELDS: Final = 20
-# within which a body arrives: 1 MiB at 35 kB/s
+# Seconds within which a body must arrive: 1 MiB at 35 kB/s.
 READ_S: Final = 30.0
-# bodies above this are parsed in a thread
+# Bodies larger than this are parsed in a thread.
 LARGE_BYTES: Final = 32_768
-# Parts of a gzip body. Libraries send one; a body of many empty parts would cost far more than its bytes.
+# Maximum number of gzip members in a body. Libraries send one; many empty members would cost far more than their bytes.
 MAX_GZIP_MEMBERS: Final = 16
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -36,8 +36,8 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 async def read_body(receive: Receive, limit: int) -> bytes:
     """Return the body.
 
-    Raises BodyTooLarge once it is longer than ``limit`` bytes, whatever its headers said, and BodyTooSlow if it has not
-    arrived within READ_S: a client that sends a byte now and then must not hold a place of the instance.
+    Raises BodyTooLarge once it exceeds ``limit`` bytes, regardless of its headers, and BodyTooSlow if it does not
+    arrive within READ_S: a client that sends a byte now and then must not occupy the instance.
     """
     try:
         async with asyncio.timeout(READ_S):
@@ -63,7 +63,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that first gives the body already read, and then what ``receive`` gives."""
+    """Return a ``receive`` that first yields the body already read, and then what the original ``receive`` yields."""
     sent = False
 
     async def again() -> Message:
@@ -98,12 +98,12 @@ def is_json(media_type: str) -> bool:
 
 
 def is_form(media_type: str) -> bool:
-    """Return whether a Content-Type is that of an HTML form."""
+    """Return whether a Content-Type is that of a URL-encoded HTML form."""
     return media_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
 
 
 def form_as_json(body: bytes) -> bytes:
-    """Return the fields of an HTML form as a JSON object of texts. Raises MalformedBody."""
+    """Return the fields of an HTML form as a JSON object of strings. Raises MalformedBody."""
     try:
         fields = parse_qsl(
             body.decode("ascii"),
@@ -121,12 +121,12 @@ def form_as_json(body: bytes) -> bytes:
 
 
 def is_gzip(headers: Mapping[str, str]) -> bool:
-    """Return whether a body is compressed by gzip, by its Content-Encoding."""
+    """Return whether a body is gzip-compressed, according to its Content-Encoding."""
     return headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip")
 
 
 async def unpacked(body: bytes, limit: int) -> bytes:
-    """Return the content of a gzip body. Raises what ``unpack`` raises."""
+    """Return the decompressed content of a gzip body. Raises like ``unpack``."""
     if len(body) <= LARGE_BYTES:
         return unpack(body, limit)
     with LARGE_BODIES.admit():
@@ -134,7 +134,7 @@ async def unpacked(body: bytes, limit: int) -> bytes:
 
 
 def unpack(body: bytes, limit: int) -> bytes:
-    """Return the content of a gzip body, of which no more than ``limit`` bytes are ever unpacked.
+    """Return the decompressed content of a gzip body, never decompressing more than ``limit`` bytes.
 
     Raises BodyTooLarge beyond ``limit``, and MalformedBody for a body that is not gzip or is truncated.
     """
@@ -179,8 +179,8 @@ async def check_content(body: bytes, max_values: int = MAX_VALUES) -> None:
 
 
 def check_json(body: bytes, max_values: int = MAX_VALUES) -> None:
-    """Do what ``check_content`` promises, in this thread."""
-    # Each field has a colon, each value after the first of its list a comma. Counting them is much faster than parsing.
+    """Do the same as ``check_content``, synchronously."""
+    # Each field has a colon; each value except the first of its list, a comma. Counting is much faster than parsing.
     opened = body.count(b"{") + body.count(b"[")
     if opened <= MAX_DEPTH and body.count(b":") <= MAX_FIELDS and body.count(b",") + opened < max_values:
         return
@@ -192,7 +192,7 @@ def check_json(body: bytes, max_values: int = MAX_VALUES) -> None:
 
 
 def check_values(value: Any, max_values: int = MAX_VALUES) -> None:
-    """Raise InvalidRequest for a parsed body beyond the bounds."""
+    """Raise InvalidRequest for a parsed body that exceeds the limits."""
     seen = 1
     level = [value]
     for _depth in range(MAX_DEPTH):

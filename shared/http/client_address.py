@@ -1,7 +1,7 @@
-"""The client's address, from which keys are made: rate limits, lockouts, and how often a client's events count.
+"""The client's IP address, used as a key for rate limits, lockouts and how often a client's events count.
 
-An IPv6 subscriber has a /64 at least, so its prefix stands for the client. One address has one spelling here: without
-port, brackets and zone, and an IPv4 address that is written as IPv6 is an IPv4 address.
+An IPv6 subscriber has at least a /64, so this prefix identifies the client. Addresses are normalized: no port, brackets
+or zone, and an IPv4 address mapped to IPv6 becomes the IPv4 address.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 PREFIX_LENGTH: Final = 64
-# neighbours of an IPv4 address that one operator usually has
+# Prefix length of an IPv4 network that usually belongs to one operator.
 IPV4_PREFIX_LENGTH: Final = 24
 
 
@@ -45,8 +45,8 @@ def network_of(client: str) -> str:
 def client_address(headers: Iterable[tuple[bytes, bytes]], peer: str, trusted_proxies: int) -> str:
     """Return the client of a request: an IPv4 address or an IPv6 /64; ``peer`` if that is not an address.
 
-    Each of the ``trusted_proxies`` appends the address that it saw to X-Forwarded-For. The client may have invented
-    whatever is left of those, so the address is counted from the right.
+    Each of the ``trusted_proxies`` appends the address that it saw to X-Forwarded-For. The client may have forged
+    anything to the left of those, so the address is counted from the right.
     """
     if trusted_proxies:
         forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")

@@ -1,20 +1,20 @@
 """Dependencies of routes that read the credential of a request and ask ``shared.auth.authorise`` what it may do.
 
 * ``Shopper``        the user whose data a route reads or changes: the token's, else the parameter ``user_id``; required
-* ``NamedShopper``   the same, where a request without ``user_id`` and token is invalid (422), not unauthorised
-* ``MaybeShopper``   the same, where a route also answers without a user: then None
+* ``NamedShopper``   the same, but a request without ``user_id`` and token is invalid (422), not unauthorised
+* ``MaybeShopper``   the same, but None if there is no user, for routes that also answer without one
 * ``TokenHolder``    the user of an access token, a guest's or an account's
 * ``DataOwner``      the same, to erase that user or to export everything held on them
-* ``SecretKeyHolder``  the shop's own server, by its secret API key; gives the key's id
-* ``ReporterCredential``  what a request to report events carries: the id of a guest, or of the shop's own, needs none
-* ``KeyedCredential``  the same, where the route needs an API key besides
+* ``SecretKeyHolder``  the shop's own server, by its secret API key; the value is the key's id
+* ``ReporterCredential``  the credential of a request that reports events; guest ids and the shop's own ids need none
+* ``KeyedCredential``  the same, for routes that also require an API key
 * ``AccountHolder``  the user of a registered account's access token
-* ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; gives the actor for the audit log
+* ``requires("rules:write")``  a member of staff, or the holder of ADMIN_TOKEN; the value is the audit log's actor
 
 ``TokenHolder``, ``DataOwner``, ``AccountHolder`` and ``requires`` look up the token's session and refuse a token whose
 session has ended; elsewhere an access token is valid until it expires.
 
-Query models that refuse unknown parameters must declare ``user_id`` themselves: see ``UserQuery`` in
+Query models that reject unknown parameters must declare ``user_id`` themselves: see ``UserQuery`` in
 ``shared/http/parameters.py``.
 """
 
@@ -41,7 +41,7 @@ from shared.domain.events import UserId
 from shared.domain.identity import Permission
 from shared.errors import InvalidRequest, Unauthorized
 
-# Dependencies are `async` where they await nothing: FastAPI runs a plain function in a thread.
+# Dependencies are `async` even if they await nothing, because FastAPI runs plain functions in a thread.
 _token = HTTPBearer(
     auto_error=False,
     scheme_name="token",
@@ -75,7 +75,7 @@ BearerToken = Annotated[str | None, Depends(_bearer_token)]
 
 
 async def _api_key(request: Request, _described: Annotated[str | None, Depends(_key)] = None) -> ApiKey | None:
-    # the edge has checked the key (shared/http/edge.py), and taken it from the URL
+    # The edge has verified the key (shared/http/edge.py) and removed it from the URL.
     key: ApiKey | None = request.scope.get("aisle.key")
     return key
 
@@ -90,7 +90,7 @@ async def _credential(token: BearerToken, key: Annotated[ApiKey | None, Depends(
 PresentedCredential = Annotated[Credential, Depends(_credential)]
 
 
-# An id that proves itself, a guest's above all, needs no credential; an account's needs its token or a secret key.
+# An id that is its own proof, such as a guest's, needs no credential; an account's needs its token or a secret key.
 _optional: Final = accepts(NOTHING, TOKEN, KEY)
 
 
@@ -117,7 +117,7 @@ async def described_key(_key: Annotated[ApiKey | None, Depends(_api_key)]) -> No
 
 @accepts(TOKEN, KEY)
 def _live_credential(credential: PresentedCredential) -> Credential:
-    # not `async`: it waits for Postgres, so FastAPI runs it in a thread
+    # Not `async`: it waits for Postgres, so FastAPI runs it in a thread.
     require_session(credential)
     return credential
 
@@ -177,7 +177,7 @@ StaffToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_admin)]
 
 
 def requires(permission: Permission) -> Any:
-    """Return the dependency of a route that needs a permission; its value is the actor's name for the audit log."""
+    """Return a dependency for routes that need a permission; its value is the actor's name for the audit log."""
 
     # not `async`: see _live_credential
     @accepts(ADMIN)
@@ -196,7 +196,7 @@ def staff_actor(credentials: HTTPAuthorizationCredentials | None, permission: Pe
 
 
 def key_or(permission: Permission) -> Any:
-    """Return the dependency of a route for the shop's server: a secret API key opens it, or a permission of staff."""
+    """Return a dependency for routes for the shop's server: it requires a secret API key or a staff permission."""
 
     # not `async`: see _live_credential
     @accepts(KEY, ADMIN)

@@ -1,6 +1,7 @@
 """The layer around every function: request ids, limits, CORS, compression, problems, logs.
 
-``Edge`` is one plain ASGI layer. The hot path (serve.py), which skips the application, applies the same rules.
+``Edge`` is a single plain ASGI middleware. The hot path (serve.py), which skips the application, applies the same
+rules.
 """
 
 import asyncio
@@ -56,10 +57,10 @@ ALLOWED_HEADERS = (
 HeaderList = list[tuple[bytes, bytes]]
 UNLIMITED = ("/health",)
 ANY_PATH = "*"
-# What a request counts as that an application refuses with 429, beyond what it counted before. A client that sends on
-# without waiting is soon refused here, where that is cheap.
+# Additional rate-limit cost of a request that the application refuses with 429. A client that keeps sending without
+# waiting is soon refused here, where that is cheap.
 REFUSED_COST: Final = 20
-# advertising networks and mail tools append these to links; they must neither be refused nor split the caches
+# Advertising networks and mail tools append these to links; they must neither be refused nor fragment the caches.
 TRACKING_PARAMETERS: Final = (
     *(f"utm_{name}" for name in ("source", "medium", "campaign", "term", "content", "id")),
     *("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_"),
@@ -67,20 +68,20 @@ TRACKING_PARAMETERS: Final = (
 TRACKING: Final = re.compile(rf"(?:^|&)(?:{'|'.join(TRACKING_PARAMETERS)})(?:=[^&]*)?(?=&|$)".encode())
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
-# headers of a body that the application does not get as it was sent
+# Headers that describe a body which the application receives in a different form.
 DESCRIBING_BODIES: Final = frozenset({b"content-type", b"content-length", b"content-encoding"})
 NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Edge:
-    """Wraps an application. ``begin`` is the part that the hot path shares.
+    """Wraps an application. ``begin`` is the part shared with the hot path.
 
-    By path: ``max_body`` are bytes and ``max_values`` JSON values of bodies that may have more than usual, ``costs``
-    how many requests one request counts as in the rate limit. ``raw_bodies`` take other bodies than JSON,
-    ``text_bodies`` take JSON that calls itself text/plain, as beacons send it, and ``form_bodies`` take HTML forms too:
-    the application gets their fields as JSON, and ``scope["aisle.form"]``. ANY_PATH stands for every path that is not
-    named. ``gzip_bodies`` takes bodies with Content-Encoding gzip, up to the same limits when they are unpacked.
-    ``basic_keys`` takes the user of ``Authorization: Basic`` for an API key, as Segment's libraries send it.
+    By path: ``max_body`` (bytes) and ``max_values`` (JSON values) raise the limits on bodies; ``costs`` is how many
+    requests one request counts as in the rate limit. Paths in ``raw_bodies`` accept bodies other than JSON, those in
+    ``text_bodies`` JSON labelled text/plain, as beacons send it, and those in ``form_bodies`` also HTML forms: the
+    application gets their fields as JSON, and ``scope["aisle.form"]``. ANY_PATH stands for every path not named.
+    ``gzip_bodies`` accepts bodies with Content-Encoding gzip, up to the same limits when decompressed. ``basic_keys``
+    treats the user of ``Authorization: Basic`` as an API key, as Segment's libraries send it.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Edge:
 
     @cached_property
     def stack(self) -> ASGIApp:
-        """The application inside Starlette's compression and CORS. Needs the settings: built with the first request."""
+        """The application inside Starlette's compression and CORS. Needs settings, so it is built on first request."""
         origins = settings().cors_origins
         return CORSMiddleware(
             GZipMiddleware(self.inner, minimum_size=1024, compresslevel=5),
@@ -123,9 +124,9 @@ class Edge:
         )
 
     def begin(self, scope: Scope) -> tuple[str, HeaderList, AppError | None]:
-        """Return the request's id, headers for its response, and the error that refuses it, if any.
+        """Return the request's id, headers for its response, and the error that rejects it, if any.
 
-        A valid API key goes from the header or the query string into ``scope["aisle.key"]``.
+        A valid API key is moved from the header or the query string to ``scope["aisle.key"]``.
         """
         request_id = ""
         keys: list[str] = []
@@ -148,7 +149,7 @@ class Edge:
         query: bytes = scope["query_string"]
         keys_in_url: list[str] = []
         if b"key=" in query or b"api_secret=" in query:
-            # before logs, validation and keys of stored answers
+            # Before logging, validation and the keys of stored answers.
             scope["query_string"], keys_in_url = api_keys.take_from_query(query)
         if not request_id or not REQUEST_ID.fullmatch(request_id):
             request_id = os.urandom(12).hex()
@@ -167,7 +168,7 @@ class Edge:
                 with_place = geo.located(scope["query_string"], needed, scope["headers"], geo_header)
                 if with_place is not None:
                     scope["query_string"] = with_place
-                    # a cache in front does not know that the answer depends on the header
+                    # An upstream cache does not know that the response depends on this header.
                     scope["aisle.located"] = True
         else:
             cost = self.costs.get(without_slash(scope["path"]), 1)
@@ -196,7 +197,7 @@ class Edge:
 
     @staticmethod
     def admit_key(scope: Scope, keys: list[str], keys_in_url: list[str], has_origin: bool) -> AppError | None:
-        """Put the request's API key into the scope, or return the error that refuses it. Does no I/O."""
+        """Put the request's API key into the scope, or return the error that rejects it. Does no I/O."""
         if any(text.startswith("sk_") for text in keys_in_url):
             return errors.Forbidden(
                 "A secret API key must never be in a URL, because logs and browser histories keep URLs. Revoke this "
@@ -243,7 +244,7 @@ class Edge:
         begun = scope.get("aisle.begun")
         request_id, headers, refusal = begun if begun is not None else self.begin(scope)
         path = without_slash(scope["path"])
-        # the framework's catch-all route leaves itself, its path parameters and its router in the scope
+        # The framework's catch-all route leaves itself, its path parameters and its router in the scope.
         scope = {
             **scope,
             "path": path,
@@ -265,7 +266,7 @@ class Edge:
                 status = message["status"]
                 own = message.get("headers", ())
                 stored = any(name == b"cache-control" for name, _value in own)
-                # what does not say how long it may be kept is not to be kept
+                # A response without a lifetime of its own must not be cached.
                 message["headers"] = [*own, *headers, *further, *(() if stored else (NO_STORE,))]
                 if request is not None:
                     request.begin_response(scope, message)
@@ -282,7 +283,7 @@ class Edge:
             header(scope, b"user-agent").decode("latin-1"),
             vouched=key is not None and key.kind == "secret",
         )
-        # the shop's server acts for many people, and without a rate limit nothing is bounded by client
+        # The shop's server acts for many people; and if there is no rate limit, nothing is limited per client.
         is_bounded = settings().rate_limit_per_minute and not (key is not None and key.kind == "secret")
         client = scope.get("aisle.client", "") if is_bounded else None
         with (
@@ -309,11 +310,11 @@ class Edge:
                 if status == 0:
                     unexpected = AppError("The error was logged under this request id.")
                     await problem_response(unexpected, path, request_id)(scope, receive, send_with_headers)
-                # Otherwise the response has begun. If the error were raised, the framework would begin another one.
+                # Otherwise the response has started; if the error were raised, the framework would start another one.
             if status == 429 and refusal is None:
                 self.limiter.charge(scope.get("aisle.client", ""), REFUSED_COST)
             took_ms = (time.perf_counter() - started) * 1000
-            # the platform logs every request; this line adds the fields that the platform does not know
+            # The platform logs every request; this line adds fields that the platform does not know.
             if log.isEnabledFor(logging.DEBUG) or status >= 500 or took_ms > 1000:
                 level = logging.ERROR if status >= 500 else logging.WARNING if took_ms > 1000 else logging.DEBUG
                 log.log(
@@ -323,9 +324,9 @@ class Edge:
                 )
 
     async def admitted(self, scope: Scope, receive: Receive) -> Receive:
-        """Return a ``receive`` with the whole body. Raises the error that refuses query or body before the function.
+        """Return a ``receive`` with the whole body. Raises the error if the query or body is rejected up front.
 
-        A body is read here, so that its limit holds without a Content-Length too.
+        The body is read here, so that its limit also applies without a Content-Length.
         """
         check_query(scope)
         if scope["method"] not in bodies.METHODS:
@@ -336,7 +337,7 @@ class Edge:
         if length.isdigit() and int(length) > limit:
             raise errors.BodyTooLarge(f"The body must be at most {limit} bytes; send it in parts.")
         if path in self.raw_bodies:
-            # the function checks the credential before it reads so much
+            # The function checks the credential before reading that much.
             return bodies.limited(receive, limit)
         size = int(length) if length.isdigit() else 0
         await self.paced(scope, size)

@@ -4,15 +4,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-# A tenth of a degree is 11 km at most. The place is that of a city, and so neighbours share stored answers.
+# A tenth of a degree is at most 11 km. The location is that of a city anyway, and neighbours then share stored answers.
 DECIMALS: Final = 1
 
 
 def place_of(headers: Iterable[tuple[bytes, bytes]], name: str) -> tuple[float, float] | None:
-    """Return latitude and longitude of the client, rounded to DECIMALS; None without a valid place.
+    """Return the client's latitude and longitude, rounded to DECIMALS; None without a valid location.
 
-    The load balancer writes ``37.386051,-122.083851``, or nothing for an unknown place. The last values count: a proxy
-    that adds its header to the client's own puts it behind.
+    The load balancer writes ``37.386051,-122.083851``, or nothing for an unknown location. The last values count: a
+    proxy that adds its header to the client's own appends it.
     """
     wanted = name.lower().encode()
     values = b",".join(value for key, value in headers if key == wanted)
@@ -22,15 +22,16 @@ def place_of(headers: Iterable[tuple[bytes, bytes]], name: str) -> tuple[float, 
         return None
     if not (math.isfinite(latitude) and math.isfinite(longitude) and abs(latitude) <= 90 and abs(longitude) <= 180):
         return None
-    # 0.0 for -0.0, which would be another key of stored answers
+    # 0.0 instead of -0.0, which would be a different key for stored answers.
     return round(latitude, DECIMALS) + 0.0, round(longitude, DECIMALS) + 0.0
 
 
 def located(query: bytes, needed: Sequence[bytes], headers: Iterable[tuple[bytes, bytes]], name: str) -> bytes | None:
-    """Return a query string with the client's place; None if it stays as it is.
+    """Return the query string with the client's location added; None if it stays unchanged.
 
-    It stays if it names a place, if it has none of the ``needed`` parts (none: any query), or if no place is known. The
-    place stands first, so that a spelling of the client's own parameters which is not seen here still counts.
+    It stays unchanged if it has a location, if it has none of the ``needed`` parts (if any are given), or if the
+    location is unknown. The location comes first, so that the client's own parameters override it even if spelled in a
+    way not recognized here.
     """
     if b"latitude=" in query or b"longitude=" in query or (needed and not any(part in query for part in needed)):
         return None

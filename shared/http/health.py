@@ -1,4 +1,4 @@
-"""GET /health (the function is alive, and which services behind it are not) and GET /health/ready."""
+"""GET /health (liveness, with the state of the services behind the function) and GET /health/ready."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ PUBSUB_FACTOR: Final = 10
 
 
 def check(service: str) -> bool:
-    """Whether a service of CHECKS answers now; ``model`` is whether a model is active."""
+    """Return whether a service in CHECKS responds now; for ``model``, whether a model is active."""
     try:
         if service == "postgres":
             from shared.clients import postgres
@@ -46,10 +46,10 @@ def check(service: str) -> bool:
 
 
 class Checks:
-    """The results of ``check``, each for CHECK_S seconds, so that probes cost the services nothing.
+    """The results of ``check``, each cached for CHECK_S seconds, so that probes put no load on the services.
 
-    Pub/Sub is asked through its administrative API, which has a small quota, and therefore less often. Concurrent
-    requests wait for one check.
+    Pub/Sub is checked less often, because its administrative API has a small quota. Concurrent requests share one
+    check.
     """
 
     def __init__(self) -> None:
@@ -58,10 +58,10 @@ class Checks:
         _all.add(self)
 
     def __call__(self, service: str) -> bool:
-        """Return whether a service of CHECKS answered at its last check."""
+        """Return whether a service in CHECKS responded at its last check."""
         with self._locks[service]:
             at, healthy = self.results.get(service, (float("-inf"), False))
-            # a service that was away is asked again soon
+            # A service that was down is checked again soon.
             age = CHECK_S * (PUBSUB_FACTOR if service == "pubsub" and healthy else 1)
             if time.monotonic() - at < age:
                 return healthy
@@ -75,13 +75,13 @@ _all: WeakSet[Checks] = WeakSet()
 
 @closed_on_reset
 def forget_checks() -> None:
-    """Forget the results: they belong to clients that were closed."""
+    """Forget the results, which belong to clients that were closed."""
     for checks in _all:
         checks.results.clear()
 
 
 def install(app: FastAPI, name: str, needs: tuple[str, ...]) -> None:
-    """Add both routes for the function ``name``, which needs the services ``needs`` of CHECKS."""
+    """Add both routes for the function ``name``, which needs the services ``needs`` from CHECKS."""
     checks = Checks()
 
     @app.get("/health", tags=["health"])

@@ -1,6 +1,6 @@
-"""``Idempotency-Key`` on POSTs that create: the same key and request take effect once and get the same answer.
+"""``Idempotency-Key`` on POSTs that create: the same key and request take effect once and get the same response.
 
-The answer is kept for 24 hours. A route is written so::
+The response is kept for 24 hours. A route is written like this::
 
     def create_product(write: ProductWrite, key: IdempotencyKey = None) -> Response:
         def work(finish: Finish) -> Response:
@@ -27,12 +27,12 @@ from shared.storage.operations import idempotency
 from shared.storage.operations.idempotency import Stored
 
 Finish = Callable[[Connection, Response], None]
-# A longer answer is made again for a repeated request, where the route can do so. Otherwise a client with a cart of 100
+# A longer response is recomputed for a repeated request if the route supports it. Otherwise a client with a cart of 100
 # products could store 50 kB with each request of 100 bytes.
 MAX_STORED_BYTES: Final = 8_192
-# Seconds of a request beside its work.
+# Seconds that a request takes in addition to its work.
 MARGIN_S: Final = 5.0
-# headers that are part of the answer itself
+# Headers that are stored with the response.
 KEPT_HEADERS: Final = ("location",)
 
 
@@ -56,14 +56,14 @@ def once(
     work_s: float | None = None,
     compute_again: Callable[[Mapping[str, str]], bytes] | None = None,
 ) -> Response:
-    """Return the answer of ``work``, which runs once per key and route; without a key it runs each time.
+    """Return the response of ``work``, which runs once per key and route; without a key, it runs every time.
 
-    ``route`` must contain the user where keys are a user's own, and ``owner`` is that user: the stored answer is erased
-    with them. ``work_s`` is the longest time that ``work`` can take, by default that of one statement: if the process
-    dies meanwhile, the key can be used again afterwards. If ``work`` raises, the key can be used again at once.
-    ``compute_again`` returns the body of an answer that was too long to be stored, from its stored headers: the current
-    state of what the first answer showed.
-    Raises IdempotencyMismatch for a key of another request and IdempotencyInProgress while the first one runs.
+    ``route`` must contain the user if keys are per user, and ``owner`` is that user, with whom the stored response is
+    erased. ``work_s`` is the longest time in seconds that ``work`` can take, by default that of one statement: if the
+    process dies meanwhile, the key can be used again after that. If ``work`` raises, the key can be used again at once.
+    ``compute_again`` returns, from the stored headers, the body of a response that was too long to be stored: the
+    current state of what the first response showed.
+    Raises IdempotencyMismatch for another request's key and IdempotencyInProgress while the first request is running.
     """
     if key is None:
         return work(lambda _connection, _answer: None)
@@ -84,8 +84,8 @@ def once(
 def key_user(key: str | None, route: str, user_id: str) -> str:
     """Return the user whose key this is: ``user_id``, or the guest who used it at ``route`` and became that account.
 
-    So a request that is repeated after a login is the same request. The route of ``once`` is ``route``, a space and
-    this id.
+    So a request repeated after a login counts as the same request. The route to pass to ``once`` is ``route``, a space
+    and this id.
     """
     if key is None or not is_account(user_id):
         return user_id
@@ -93,7 +93,7 @@ def key_user(key: str | None, route: str, user_id: str) -> str:
 
 
 def kept_answer(answer: Response, most: int | None) -> Stored:
-    """Return what is stored of an answer: without its body if that is longer than ``most`` bytes."""
+    """Return the form in which a response is stored: without its body if that is longer than ``most`` bytes."""
     headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
     body = bytes(answer.body) if most is None or len(answer.body) <= most else b""
     return Stored(answer.status_code, answer.media_type or "application/json", body, headers)

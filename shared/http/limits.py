@@ -1,7 +1,7 @@
 """Rate limiting per client and function.
 
-Each process counts for itself and merges its counts with other instances through Redis, in the background, every
-second. So no request waits for the limiter, and a client that spreads over instances is limited within two seconds.
+Each process counts locally and merges its counts with other instances through Redis, in the background, every second.
+So no request waits for the limiter, and a client that uses several instances is limited within two seconds.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ SYNC_S = 1.0
 PACE_BYTES_S = 1_048_576
 PACE_BURST_BYTES = 1_048_576
 PACE_WAIT_S = 5.0
-# above this many clients, those that are not ahead of their pace are forgotten
+# Above this many clients, those that are not ahead of their pace are forgotten.
 PACE_CLIENTS = 10_000
 
 
 @dataclass
 class _Window:
-    """Requests of one client in the current minute: counted here since the last merge, and the merged total."""
+    """Requests of one client in the current minute: those counted here since the last merge, and the merged total."""
 
     pending: int = 0
     total: int = 0
@@ -31,7 +31,7 @@ class _Window:
 
 @dataclass
 class Limiter:
-    """Counts requests in fixed windows of a minute, as the header RateLimit-Policy announces."""
+    """Counts requests in fixed one-minute windows, as the header RateLimit-Policy announces."""
 
     name: str
     started: int = 0
@@ -63,7 +63,7 @@ class Limiter:
         return limit - seen.total - seen.pending, reset_s
 
     def charge(self, client: str, cost: int) -> None:
-        """Count the cost of a request beyond what ``take`` counted; the next requests have that much less left."""
+        """Count a request's cost beyond what ``take`` counted; this reduces what remains for the next requests."""
         if (seen := self.clients.get(client)) is not None:
             seen.pending += cost
 
@@ -93,15 +93,15 @@ class Limiter:
 
 
 class Pace:
-    """Spreads the large bodies of one client over time, so that the others get their turn between them.
+    """Paces the large bodies of one client, so that other clients get their turn in between.
 
-    A client has PACE_BYTES_S on average and PACE_BURST_BYTES at once. What comes faster waits before it is read, at
-    most PACE_WAIT_S. Unlike the rate limit, this holds where RATE_LIMIT_PER_MINUTE is 0 too.
+    A client may send PACE_BYTES_S on average and PACE_BURST_BYTES at once. Faster bodies wait before they are read, at
+    most PACE_WAIT_S seconds. Unlike the rate limit, this also applies if RATE_LIMIT_PER_MINUTE is 0.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        # bytes that a client is ahead of its pace, and when that was so
+        # Bytes by which each client is ahead of its pace, and when that was computed.
         self.clients: dict[str, tuple[float, float]] = {}
 
     def wait_s(self, client: str, size: int) -> float:

@@ -1,4 +1,4 @@
-"""A request as traces and metrics see it: its route, status, time, and whether the answer was stored."""
+"""A request as seen by traces and metrics: its route, status, duration, and whether the answer came from the cache."""
 
 import time
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from shared.telemetry import metrics, spans
 
 UNKNOWN_ROUTE: Final = "unknown"
 CACHE_STATUS: Final = b"cache-status"
-# a client may send any other word as a method, and each would be a series of its own
+# A client may send any other word as a method, and each would create its own time series.
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"})
 OTHER_METHOD: Final = "_OTHER"
 
 
 def method_of(scope: Scope) -> str:
-    """Return the method of a request, by OpenTelemetry's name for those that are not standard."""
+    """Return a request's method, or OpenTelemetry's placeholder for a non-standard one."""
     method: str = scope["method"]
     return method if method in METHODS else OTHER_METHOD
 
@@ -40,7 +40,7 @@ class Observed:
         self._is_finished = False
 
     def begin_response(self, scope: Scope, message: Message) -> None:
-        """Learn from the start of the response. The application has put its route into ``scope``."""
+        """Record the start of the response. By now the application has put its route into ``scope``."""
         self.status = message["status"]
         route = scope.get("route")
         self.route = (
@@ -51,7 +51,7 @@ class Observed:
             self.cache = "hit" if cache_status.decode("latin-1") == CACHE_HIT else "miss"
 
     async def before_end(self, message: Message) -> None:
-        """Before the last part of a deployed function's response, export the spans of a trace that is kept."""
+        """In a deployed function, export the spans of a sampled trace before the last part of the response is sent."""
         if spans.IS_DEPLOYED and self.span.is_recorded and not message.get("more_body", False):
             self.finish()
             await run_in_threadpool(self.span.flush)
@@ -95,7 +95,7 @@ async def observe_stored(function: str, scope: Scope, request_id: str, started: 
 
 @contextmanager
 def observed(function: str, scope: Scope, request_id: str, started: float | None = None) -> Iterator[Observed | None]:
-    """Observe the block, which answers the request, since ``started`` or now; None while telemetry is off."""
+    """Observe the block that answers the request, from ``started`` or now; yields None if telemetry is off."""
     if not spans.is_on():
         yield None
         return
@@ -103,7 +103,7 @@ def observed(function: str, scope: Scope, request_id: str, started: float | None
     attributes: dict[str, spans.Value] = {
         spans.FUNCTION: function,
         spans.REQUEST_ID: request_id,
-        # not the path: it may hold the id of a user or an order, or whatever a caller typed
+        # Not the path, which may contain a user's or order's id, or anything that a caller typed.
         "http.request.method": method_of(scope),
     }
     now = time.perf_counter()

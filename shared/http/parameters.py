@@ -15,7 +15,7 @@ from shared.http.credentials import USER_ID_DESCRIPTION
 K = Annotated[int, Field(ge=1, le=100, description="Maximum number of products to return.")]
 
 MAX_CATEGORY_NAME: Final = 500
-# a category's path or name in a filter
+# A category's path or name, as a filter.
 CategoryName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CATEGORY_NAME),
@@ -32,7 +32,7 @@ _IDEMPOTENCY_KEY: Final = Header(
     description="Makes repeating the request safe: sent again with the same key within 24 hours, it takes effect once.",
 )
 IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
-# for requests that must never take effect twice
+# For requests that must never take effect twice.
 RequiredIdempotencyKey = Annotated[str, _IDEMPOTENCY_KEY]
 
 
@@ -80,7 +80,7 @@ class PageQuery(Query):
         return (self.page - 1) * self.page_size
 
     def members(self, total: int) -> dict[str, int]:
-        """Return ``total``, ``page``, ``page_size`` and ``total_pages``, as every page of a list shows them."""
+        """Return the members ``total``, ``page``, ``page_size`` and ``total_pages`` of a page of a list."""
         pages = -(-total // self.page_size)
         return {"total": total, "page": self.page, "page_size": self.page_size, "total_pages": pages}
 
@@ -120,9 +120,9 @@ class CursorPage(Page):
 
 
 def ids_in(value: str, max_ids: int) -> list[int]:
-    """Return the ids of a comma-separated list in their order, each once; an empty text is an empty list.
+    """Return the distinct ids of a comma-separated list in order; an empty text is an empty list.
 
-    Raises ValueError unless each id is 1 or more, and if there are more than ``max_ids``.
+    Raises ValueError if an id is not an integer of at least 1, or if there are more than ``max_ids``.
     """
     if not value:
         return []
@@ -133,7 +133,7 @@ def ids_in(value: str, max_ids: int) -> list[int]:
 
 
 def id_list(max_ids: int) -> AfterValidator:
-    """Return the validator of a text parameter that ``ids_in`` reads."""
+    """Return a validator for a text parameter that ``ids_in`` will read."""
 
     def check(value: str) -> str:
         ids_in(value, max_ids)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: one shape for the application's, the framework's and unexpected errors."""
+"""Errors as RFC 9457 problem documents: one format for the application's, the framework's and unexpected errors."""
 
 import asyncio
 import logging
@@ -43,12 +43,12 @@ def _dump(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:
-        # these members may repeat what the client sent, which need not be encodable: a lone surrogate, for example
+        # These members may repeat client input that cannot be encoded, such as a lone surrogate.
         return orjson.dumps({key: value for key, value in body.items() if key not in ("detail", "errors", "instance")})
 
 
 class _AgainResponse(Response):
-    """A response that runs the route once more, with the same body, when it is sent."""
+    """A response that, when sent, runs the route once more with the same body."""
 
     def __init__(self, body: bytes) -> None:
         self.request_body = body
@@ -60,7 +60,7 @@ class _AgainResponse(Response):
 
 
 def _may_run_again(request: Request) -> bool:
-    """Return whether the route may run once more: it is its first run, and no transaction of it is committed."""
+    """Return whether the route may be retried: this is its first run, and it has committed no transaction."""
     serving: Serving | None = request.scope.get("aisle.serving")
     if serving is None or serving.has_committed or "aisle.again" in request.scope:
         return False
@@ -70,7 +70,7 @@ def _may_run_again(request: Request) -> bool:
 
 def _explained(error: Exception) -> AppError | None:
     """Return the problem that describes a wrong role or a missing schema; None for any other error."""
-    # imported here: only a failure needs it
+    # Imported here because only a failure needs it.
     from shared.storage.schema import presence
 
     explained = presence.explanation(error)
@@ -78,7 +78,7 @@ def _explained(error: Exception) -> AppError | None:
         return None
     log.error("database cannot be used", extra={"reason": explained.detail})
     if isinstance(explained, errors.SchemaMissing):
-        # to a job it is a conflict with its caller's order of steps; a shopper's request may come again
+        # For a job, this is a conflict with its caller's order of steps; a shopper's request can be retried.
         return errors.Unavailable("The database has no schema yet; run the job migrate.", retry_after_s=30)
     return explained
 
@@ -115,7 +115,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid_request)
 
     async def unexpected_error(request: Request, error: Exception) -> Response:
-        # Starlette raises the error again after this response, and the edge logs it
+        # Starlette re-raises the error after this response, and the edge logs it.
         problem = await run_in_threadpool(_explained, error)
         return respond(request, problem or AppError("The error was logged under this request id."))
 

@@ -1,7 +1,7 @@
-"""Which API keys are revoked, as far as this process has learnt: in the background, while keys are presented.
+"""The revoked API keys known to this process, refreshed in the background while requests present keys.
 
-A revoked key is refused within MAX_DELAY_S. A function with neither Redis nor Postgres (``events``) never learns of it;
-there a key ends with the rotation of API_MAC_KEYS.
+A revoked key is refused within MAX_DELAY_S seconds. A function with neither Redis nor Postgres (``events``) never
+learns of revocations; there, a key becomes invalid when API_MAC_KEYS is rotated.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from shared.errors import AppError
 log = logging.getLogger(__name__)
 
 SYNC_S: Final = 10.0
-# a copy in Redis may be a minute old (shared/storage/operations/api_keys.py)
+# A copy in Redis may be a minute old (shared/storage/operations/api_keys.py).
 MAX_DELAY_S: Final = 70
-# the first request with a key waits this long for the ids: Redis or Postgres may be slow, but the shop goes on
+# The first request with a key waits at most this many seconds for the ids: if Redis and Postgres are slow, the shop
+# continues without them.
 FIRST_WAIT_S: Final = 1.0
 
 
@@ -34,7 +35,7 @@ class _Revocations:
         try:
             ids = await revoked_ids()
         except AppError as error:
-            # what is known stays in force
+            # The ids already known stay in force.
             log.warning("revoked API keys not read", extra={"error": str(error)})
         else:
             self.ids = ids or frozenset()
@@ -45,7 +46,7 @@ _state = _Revocations()
 
 
 def refresh() -> None:
-    """Start reading the revoked ids unless they were read in the last SYNC_S. Needs a running event loop."""
+    """Start reading the revoked ids unless they were read in the last SYNC_S seconds. Needs a running event loop."""
     now = time.monotonic()
     if now - _state.synced_at < SYNC_S:
         return
@@ -56,24 +57,24 @@ def refresh() -> None:
 
 
 def is_known() -> bool:
-    """Whether the revoked ids were read at least once."""
+    """Return whether the revoked ids have been read at least once."""
     return _state.known
 
 
 async def first_read() -> None:
-    """Wait until the revoked ids were read once, at most FIRST_WAIT_S."""
+    """Wait at most FIRST_WAIT_S seconds until the revoked ids have been read once."""
     task = _state.task
     if not _state.known and task is not None and task.get_loop() is asyncio.get_running_loop():
         await asyncio.wait({task}, timeout=FIRST_WAIT_S)
 
 
 def is_revoked(key_id: str) -> bool:
-    """Whether the key is known to be revoked."""
+    """Return whether the key is known to be revoked."""
     return key_id in _state.ids
 
 
 @closed_on_reset
 def close() -> None:
-    """Forget everything: the next request reads the ids again."""
+    """Forget everything, so that the next request reads the ids again."""
     global _state
     _state = _Revocations()

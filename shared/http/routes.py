@@ -1,6 +1,6 @@
-"""The routes of an application: their full paths, methods and parameters, and the refusal of all others.
+"""The routes of an application: their full paths, methods and parameters, and the rejection of undeclared input.
 
-FastAPI keeps the routes of included routers apart.
+FastAPI keeps the routes of included routers separate.
 """
 
 import re
@@ -19,12 +19,12 @@ from shared.errors import InvalidRequest
 from shared.http.bodies import METHODS
 from shared.validation import MAX_ERRORS
 
-# what may stand in a body where none is needed
+# Bodies accepted by routes that take none.
 EMPTY_BODIES: Final = (b"", b"{}")
 
 
 def all_routes(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
-    """Yield ``(path, route)`` of every API route of ``app``, those of included routers too."""
+    """Yield ``(path, route)`` for every API route of ``app``, including those of included routers."""
     yield from _routes(app.router.routes, "")
 
 
@@ -41,14 +41,14 @@ _paths: dict[int, str] = {}
 
 
 def path_of(app: FastAPI, route: APIRoute) -> str:
-    """Return a route's full path. FastAPI's own lacks the prefixes of the routers that include its router."""
+    """Return a route's full path. FastAPI's own lacks the prefixes of the routers that include it."""
     if id(route) not in _paths:
         _paths.update((id(each), path) for path, each in all_routes(app))
     return _paths.get(id(route), route.path)
 
 
 def query_names(route: APIRoute) -> frozenset[str]:
-    """Return the names of the query parameters that a route declares, those of its dependencies included."""
+    """Return the names of the query parameters that a route and its dependencies declare."""
     return frozenset(_query_names(route.dependant))
 
 
@@ -64,7 +64,7 @@ def _query_names(dependant: Dependant) -> Iterator[str]:
 
 
 def allowed_methods(app: FastAPI, path: str) -> list[str]:
-    """Return every method that ``path`` takes. HEAD is taken wherever GET is."""
+    """Return every method that ``path`` accepts. HEAD is accepted wherever GET is."""
     methods = {
         method for pattern, route in all_routes(app) if _pattern(pattern).match(path) for method in route.methods or ()
     }
@@ -76,7 +76,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 class _Declared:
-    """What a route declares: its query parameters, unless its own model refuses others, and whether it has a body."""
+    """What a route declares: its query parameters, unless its own model rejects others, and whether it takes a body."""
 
     def __init__(self, route: APIRoute) -> None:
         models = [field.field_info.annotation for field in _query_fields(route.dependant)]
@@ -101,7 +101,7 @@ _declared: dict[int, _Declared] = {}
 async def only_declared(request: Request) -> None:
     """Raise InvalidRequest for a query parameter that the route does not declare, or a body where it takes none.
 
-    It also notes the route, which shares the process's database connections with the others.
+    It also sets the route whose share of the process's database connections the request uses.
     """
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):

@@ -1,4 +1,4 @@
-"""What the scope of an ASGI request says, before any application reads it."""
+"""Helpers that read an ASGI request's scope before the application does."""
 
 import base64
 import binascii
@@ -11,12 +11,12 @@ from shared import errors
 
 MAX_QUERY_BYTES: Final = 8_192
 MAX_QUERY_PARAMETERS: Final = 100
-# in the scope of a request to HEAD, which the application answers as GET
+# Scope key set on HEAD requests, which the application answers as GET.
 HEAD: Final = "aisle.head"
 
 
 def basic_user(credentials: bytes) -> str:
-    """Return the user of ``Authorization: Basic``. If it cannot be decoded, return a text that is not a key."""
+    """Return the user name of ``Authorization: Basic``; if it cannot be decoded, a text that is not a key."""
     try:
         return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
@@ -24,12 +24,12 @@ def basic_user(credentials: bytes) -> str:
 
 
 def is_head(scope: Scope) -> bool:
-    """Return whether a request that the application sees as GET was HEAD."""
+    """Return whether a request that the application sees as GET was a HEAD request."""
     return HEAD in scope
 
 
 def without_slash(path: str) -> str:
-    """Return the path under which routes, costs and limits are declared: without slashes at its end."""
+    """Return the path without trailing slashes, as routes, costs and limits are declared."""
     return (path.rstrip("/") or "/") if path.endswith("/") else path
 
 
@@ -39,12 +39,12 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Return whether an OPTIONS request is a CORS preflight: a browser asks whether it may send another request."""
+    """Return whether an OPTIONS request is a CORS preflight."""
     return bool(header(scope, b"access-control-request-method") and header(scope, b"origin"))
 
 
 def check_query(scope: Scope) -> None:
-    """Raise InvalidRequest for a path or query that is not text, or has more than a function could need."""
+    """Raise InvalidRequest if the path or query is not valid text or has more parts than any function needs."""
     query: bytes = scope["query_string"]
     if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_QUERY_PARAMETERS:
         raise errors.InvalidRequest(

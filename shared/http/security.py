@@ -1,4 +1,4 @@
-"""Which credentials an operation takes, for its description. The dependency that admits a request decides."""
+"""The credentials that each operation accepts, for its OpenAPI description. The dependencies enforce them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from shared.http.routes import all_routes
 
 
 def describe(app: FastAPI, document: dict[str, Any]) -> None:
-    """Write into the description which credentials each route takes."""
+    """Add to the OpenAPI description which credentials each route accepts."""
     for path, route in all_routes(app):
         choices = next((found for level in _levels(route.dependant) for found in _marked(level)), None)
         if choices is None or not route.include_in_schema:

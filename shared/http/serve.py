@@ -18,11 +18,11 @@ from shared.http.edge import Edge, HeaderList
 from shared.http.observed import observe_stored
 from shared.telemetry import spans
 
-# Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. Without a stored
-# answer (None, or an awaitable of None) the application runs.
+# Given the scope of a GET, starts looking up a user's stored JSON, which may be gzipped. If there is no stored answer
+# (None, or an awaitable of None), the application runs.
 FindStored = Callable[[Scope], Awaitable[bytes | None] | None]
 
-# docs/api.md says what may change below it
+# docs/api.md says what may change within this version.
 API_PREFIX: Final = "/api/v1"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 JSON_HEADERS: Final[HeaderList] = [
@@ -35,7 +35,7 @@ GZIP_HEADERS: Final[HeaderList] = [*JSON_HEADERS, (b"content-encoding", b"gzip")
 
 
 def unversioned(path: str) -> str:
-    """Return the path without API_PREFIX, under which every public route is served too."""
+    """Return the path without API_PREFIX. Every public route is served with and without it."""
     rest = path.removeprefix(API_PREFIX)
     return rest if rest != path and rest.startswith("/") else path
 
@@ -52,7 +52,7 @@ class _ApplicationResponse(Response):
 
 
 class _StoredResponse(Response):
-    """A stored answer: bytes and headers are sent unchanged."""
+    """A stored answer, sent with body and headers unchanged."""
 
     def __init__(self, body: bytes, headers: HeaderList) -> None:
         self.status_code, self.body, self.raw_headers = 200, body, headers
@@ -67,14 +67,14 @@ def serve(app: FastAPI, find_stored: FindStored | None = None, *, at_start: Call
     """Return the entry point: an async function, registered under the application's name.
 
     A GET for which ``find_stored`` finds an answer never enters the application; request ids, rate limits and CORS
-    headers are the same either way. ``at_start`` runs in each process that serves, when it starts: functions-framework
-    imports the function and then forks, and threads and connections do not survive that.
+    headers are the same either way. ``at_start`` runs at the start of each serving process: functions-framework imports
+    the function and then forks, which threads and connections do not survive.
     """
     if at_start is not None:
         os.register_at_fork(after_in_child=at_start)
     edge: Edge = app.state.edge
-    # Objects made during start-up live as long as the process: the collector need not examine them again. Full
-    # collections over them dominated p99 (docs/decisions/0003-redis-on-the-hot-path.md).
+    # Objects created during start-up live as long as the process, so the garbage collector need not scan them again.
+    # Full collections over them dominated p99 (docs/decisions/0003-redis-on-the-hot-path.md).
     gc.collect()
     gc.freeze()
 
@@ -84,7 +84,7 @@ def serve(app: FastAPI, find_stored: FindStored | None = None, *, at_start: Call
         if find_stored is not None and scope["method"] == "GET":
             started = time.perf_counter()
             begun = edge.begin(scope)
-            # until the revoked keys are known, a request with a key waits for them in the application
+            # Until the revoked keys are known, a request with a key waits for them in the application.
             if begun[2] is None and ("aisle.key" not in scope or revocations.is_known()):
                 lookup = find_stored(scope)
                 body = None if lookup is None else await lookup
@@ -101,12 +101,12 @@ def serve(app: FastAPI, find_stored: FindStored | None = None, *, at_start: Call
                             *(edge.cross_origin(origin) if origin else ()),
                         ],
                     )
-            # the edge must not count this request against the rate limit a second time
+            # The edge must not count this request against the rate limit a second time.
             scope["aisle.begun"] = begun
         return _ApplicationResponse(edge)
 
     function.__name__ = function.__qualname__ = app.title
     entry_point: Any = functions_framework.aio.http(function)
-    # for a process that serves already when it imports the function (functions/edge)
+    # For a process that is already serving when it imports the function (functions/edge).
     entry_point.at_start = at_start
     return entry_point

@@ -1,9 +1,9 @@
-"""Everything that Aisle stores, by subject: each statement of SQL is a constant beside the function that runs it.
+"""Everything that Aisle stores, by subject. Each SQL statement is a constant beside the function that runs it.
 
 * ``catalog``       products, categories, search
 * ``shopping``      carts, wishlists, orders, payments
 * ``people``        accounts, logins, merging, erasure, export
-* ``events``        events, from the message to the table; outbox, rejected events, dead letters
+* ``events``        events, from message to table; outbox, rejected events, dead letters
 * ``recommending``  candidates, models, lists and rules of recommendations
 * ``answers``       stored answers in Redis
 * ``operations``    runs of jobs, audit log, dashboard, retention, idempotency keys

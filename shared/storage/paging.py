@@ -1,4 +1,4 @@
-"""Pages of lists by number, or after a cursor (shared/domain/cursors.py)."""
+"""Pagination of lists by page number or cursor (shared/domain/cursors.py)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from shared.errors import InvalidRequest
 
 
 class Place(NamedTuple):
-    """Where a page begins and how many rows it has: ``offset`` counts from the cursor, if there is one."""
+    """Where a page begins and how many rows it has; ``offset`` counts from the cursor if there is one."""
 
     limit: int
     offset: int = 0
@@ -21,12 +21,12 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class PagedList:
-    """A list in one order.
+    """A list with a fixed sort order.
 
-    name : of the list and its order, in cursors.
+    name : identifies the list and its order in cursors.
     statement : selects rows in this order, with ``{after}`` as one of its conditions, ``:limit`` and ``:offset``.
     count : selects the number of rows on all pages.
-    key : columns of the order: ``(expression, descends, type)``; the last makes each key unique.
+    key : columns of the sort order: ``(expression, descends, type)``; the last one makes each key unique.
     places : positions of the key's columns in a row of the statement.
     """
 
@@ -46,7 +46,7 @@ class PagedList:
         Raises InvalidRequest for a cursor of another list.
         """
         from_start, after_key = self._statements
-        # one row more than the page has: whether there is a next page
+        # One row more than the page has, to see whether there is a next page.
         page = {"limit": place.limit + 1, "offset": place.offset, **parameters}
         if place.after is None:
             rows = read(from_start, **page)

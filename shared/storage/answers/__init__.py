@@ -5,8 +5,8 @@
 * ``user_answers``: the personal answers of one user
 * ``answers_ahead``: personal answers that are computed before they are requested
 * ``popular_ranking``: the live ranking by purchases
-* ``invalidation``: what drops stored answers after a write
-* ``missed``: what an outage of Redis kept from being dropped
+* ``invalidation``: dropping stored answers after a write
+* ``missed``: invalidations that failed during a Redis outage, retried later
 * ``epochs``: the first epoch of a scope
-* ``lookups``: counts hits and misses
+* ``lookups``: counts of cache hits and misses
 """

@@ -1,4 +1,4 @@
-"""Answers that are computed before they are requested: which are outdated, and storing them anew.
+"""Precomputed answers: find the outdated ones and store their replacements.
 
 Used by jobs, so Redis is reached by its synchronous client.
 """
@@ -21,11 +21,11 @@ from shared.storage.answers.user_answers import fields_of
 if TYPE_CHECKING:
     from redis import Redis
 
-# answers of a user that are computed ahead; most shops show one or two
+# Maximum number of answers precomputed per user; most shops show one or two.
 QUERIES_MAX: Final = 4
 
-# The raw query strings of a user's outdated answers, each followed by its request: the answers themselves, which are
-# large, stay where they are. A valid answer begins with ARGV[1], the field of a request with ARGV[2].
+# Returns the raw query string of each of a user's outdated answers, followed by its request. The answers themselves are
+# large and are not transferred. A valid answer begins with ARGV[1], the field name of a request with ARGV[2].
 FIND: Final = """
 local stored, answers, found = redis.call('HGETALL', KEYS[1]), {}, {}
 for place = 1, #stored, 2 do answers[stored[place]] = stored[place + 1] end
@@ -40,8 +40,8 @@ for field, request in pairs(answers) do
 end
 return found
 """
-# As in user_answers, nothing is stored if the user's generation (KEYS[2]) is no longer ARGV[1]. A valid answer of the
-# user's own request (its epoch is ARGV[3]) stays, and so does its time to live; otherwise the time begins now.
+# As in user_answers, nothing is stored if the user's generation (KEYS[2]) is no longer ARGV[1]. A valid answer, which
+# begins with ARGV[3], is not replaced. The TTL is set only if the hash holds no valid answer or has no TTL.
 STORE: Final = """
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
 local stored = redis.call('HGET', KEYS[1], ARGV[4]) or ''
@@ -57,7 +57,7 @@ return 1
 
 
 class Outdated(NamedTuple):
-    """A user with outdated answers: raw query string → request, and what storing new ones needs."""
+    """A user with outdated answers: ``requests`` by raw query string, and what ``store`` needs to replace them."""
 
     user_id: str
     requests: dict[bytes, bytes]
@@ -66,9 +66,9 @@ class Outdated(NamedTuple):
 
 
 def find_outdated(user_ids: Sequence[str]) -> list[Outdated]:
-    """Return the users among these with stored answers that a flush has made invalid, in the same order.
+    """Return those of these users who have stored answers that a flush has invalidated, in the same order.
 
-    None if Redis does not answer, or has no epoch yet.
+    The list is empty if Redis is unavailable or has no epoch yet.
     """
 
     def work(redis: "Redis") -> list[Outdated]:
@@ -93,15 +93,15 @@ def find_outdated(user_ids: Sequence[str]) -> list[Outdated]:
 
 
 def is_current(outdated: Outdated) -> bool:
-    """Return whether the user has done nothing, and was not erased, since ``find_outdated``."""
+    """Return whether the user has neither acted nor been erased since ``find_outdated``."""
     key = generation_key(outdated.user_id)
     return redis_sync.attempt(lambda redis: (redis.get(key) or b"") == outdated.generation, False)
 
 
 def store(outdated: Outdated, query: bytes, request: bytes, body: bytes) -> bool:
-    """Store an answer for the first request of its user; False if the user has acted, or has a newer answer.
+    """Store a precomputed answer; return False if the user has acted since or already has a valid answer.
 
-    It is stored under the epoch that ``find_outdated`` read: after another flush it is not valid.
+    It is stored under the epoch that ``find_outdated`` read, so another flush in between makes it invalid.
     """
 
     def work(redis: "Redis") -> bool:

@@ -1,6 +1,6 @@
-"""How many bytes of answers one client may have stored in Redis, so that it does not evict everybody else's.
+"""Limits the bytes of answers that one client may cause to be stored in Redis, so that it cannot evict all others.
 
-Each process counts for itself. An answer beyond the budget is sent and not stored.
+Each process counts separately. An answer beyond the budget is sent but not stored.
 """
 
 import time
@@ -10,7 +10,7 @@ from shared.clients import closed_on_reset
 from shared.gates import current_client
 
 WINDOW_S: Final = 300
-# some 1,500 answers of ten products, or a hundred people behind one address with 15 each
+# About 1,500 answers of ten products, or 15 for each of a hundred people behind one address.
 MAX_BYTES: Final = 16_777_216
 
 
@@ -42,5 +42,5 @@ BUDGET: Final = ClientBudget()
 
 @closed_on_reset
 def forget() -> None:
-    """Forget the counts: they belong to another cache."""
+    """Reset the counts, which belong to the previous cache."""
     BUDGET.stored.clear()

@@ -1,4 +1,4 @@
-"""The first epoch of a scope, in a Redis that has none: it is new, or it lost the key."""
+"""The first epoch of a scope, for a Redis that has none because it is new or has lost the key."""
 
 from shared.clients.redis_async import client
 from shared.storage.answers.protocol import EPOCHS, fresh_number

@@ -1,6 +1,6 @@
 """Dropping stored answers after a write.
 
-Each function returns False if Redis failed: the answers are then dropped once it is back (missed.py).
+Each function returns False if Redis failed; the answers are then dropped once it is back (missed.py).
 """
 
 from collections.abc import Iterable
@@ -15,20 +15,20 @@ def flush(*scopes: str) -> bool:
 
 
 def forget_users(user_ids: Iterable[str]) -> bool:
-    """Drop every stored answer of these users, and prevent storing those being computed now."""
+    """Drop every stored answer of these users, and keep answers being computed now from being stored."""
     return MISSED.drop(Invalidation(user_ids=set(user_ids)))
 
 
 def forget_products(product_ids: Iterable[int]) -> bool:
-    """Drop the stored answers that show one of these products alone."""
+    """Drop the stored single-product answer of each of these products."""
     return MISSED.drop(Invalidation(product_ids=set(product_ids)))
 
 
 def forget_keys(keys: Iterable[str]) -> bool:
-    """Drop copies of rows of Postgres that are stored under these keys."""
+    """Drop the cached copies of Postgres rows stored under these keys."""
     return MISSED.drop(Invalidation(keys=set(keys)))
 
 
 def make_up_for_missed() -> int:
-    """Flush the scopes that processes could not flush before they ended; return their number."""
+    """Flush the scopes that processes could not flush before they exited; return how many."""
     return MISSED.flush_recorded()

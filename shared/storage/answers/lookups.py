@@ -1,6 +1,6 @@
-"""Hits and misses of look-ups in Redis, counted in memory and logged once a minute for monitoring.
+"""Cache hits and misses in Redis, counted in memory and logged once a minute for monitoring.
 
-A log line for each request would cost more than the answer.
+A log line per request would cost more than serving the answer.
 """
 
 import logging
@@ -15,7 +15,7 @@ _since = time.monotonic()
 
 
 def count(hit: bool) -> None:
-    """Count one look-up. Call it on the event loop only: it is not thread-safe."""
+    """Count one lookup. Not thread-safe: call it only on the event loop."""
     global _since
     _counts["hits" if hit else "misses"] += 1
     now = time.monotonic()

@@ -1,8 +1,8 @@
-"""Invalidations that Redis did not take: done later, so that an outage of Redis leaves no stale answer behind.
+"""Failed invalidations, retried so that a Redis outage leaves no stale answers behind.
 
-A process remembers what it could not drop and tries again every second; whatever it drops next carries the rest along.
-For a process that ends before Redis is back, Postgres has the scopes: the next process that starts, and the job
-``popular`` every minute, flush them.
+A process remembers what it could not drop and retries every second, or together with its next invalidation. In case
+the process exits before Redis is back, the scopes are also recorded in Postgres: the next process to start and the job
+``popular``, which runs every minute, flush them.
 """
 
 import logging
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# longer than any computation: an answer begun before the change must still find the number
+# Longer than any computation: an answer whose computation began before the change must still see the new generation.
 GENERATION_TTL_S: Final = 3600
 AGAIN_S: Final = 1.0
-# Users and keys beyond this are not remembered one by one: their scope is flushed.
+# Beyond this many, users and products are not remembered individually; their whole scope is flushed.
 MAX_REMEMBERED: Final = 10_000
-# A scope is recorded in Postgres again after this time, because another process may have flushed it meanwhile.
+# Seconds after which a scope is recorded in Postgres again, because another process may have flushed it in between.
 RECORD_AGAIN_S: Final = 10.0
 
 RECORD: Final = "INSERT INTO missed_invalidations (scope) SELECT unnest(cast(:scopes AS text[])) RETURNING id"
@@ -46,7 +46,7 @@ REMOVE: Final = "DELETE FROM missed_invalidations WHERE id = ANY(cast(:ids AS bi
 
 @dataclass
 class Invalidation:
-    """What is to be dropped: every answer of the scopes and of the users, the answers of single products, and keys."""
+    """What to drop: all answers of the scopes and of the users, the answers of single products, and single keys."""
 
     scopes: set[str] = field(default_factory=set)
     user_ids: set[str] = field(default_factory=set)
@@ -57,7 +57,7 @@ class Invalidation:
         return bool(self.scopes or self.user_ids or self.product_ids or self.keys)
 
     def add(self, other: "Invalidation") -> None:
-        """Add what ``other`` drops; in place of very many users or products, their scope."""
+        """Add what ``other`` drops; beyond MAX_REMEMBERED users or products, add their scope instead."""
         self.scopes |= other.scopes
         self.user_ids |= other.user_ids
         self.product_ids |= other.product_ids
@@ -70,13 +70,13 @@ class Invalidation:
             self.product_ids.clear()
 
     def all_scopes(self) -> set[str]:
-        """Return the scopes that contain everything to be dropped, keys of no scope excepted."""
+        """Return the scopes that cover everything to be dropped, except keys that belong to no scope."""
         return (
             self.scopes | ({RECOMMENDATIONS} if self.user_ids else set()) | ({PRODUCTS} if self.product_ids else set())
         )
 
     def run(self, redis: "Redis") -> bool:
-        """Drop all of it in one round trip and return True."""
+        """Drop everything in one round trip and return True."""
         pipeline = redis.pipeline(transaction=False)
         for scope in self.scopes:
             pipeline.hset(EPOCHS, scope, str(fresh_number()))
@@ -91,22 +91,22 @@ class Invalidation:
 
 
 class _Missed:
-    """What this process could not drop, and the rows of Postgres that stand for it."""
+    """What this process could not drop, and the Postgres rows that record it."""
 
     def __init__(self) -> None:
         self._waiting = Invalidation()
         self._lock = threading.Lock()
         self.again = Retry("missed invalidations", AGAIN_S, self._drop_waiting)
-        # by scope, when it was recorded; and the ids of these rows
+        # When each scope was recorded, and the ids of those rows.
         self._recorded_at: dict[str, float] = {}
         self._rows: list[int] = []
         # whether this process has looked for what others left behind
         self._has_looked = False
 
     def drop(self, invalidation: Invalidation) -> bool:
-        """Drop this, and all that waits; return False, and remember it, if Redis failed."""
+        """Drop this and everything pending. If Redis fails, remember it and return False."""
         with self._lock:
-            # Taken, not copied: what another thread adds meanwhile happened after this attempt and stays.
+            # Moved, not copied: what another thread adds from now on is not part of this attempt and stays pending.
             attempted, self._waiting = self._waiting, Invalidation()
             attempted.add(invalidation)
         if not attempted:
@@ -127,7 +127,7 @@ class _Missed:
         return True
 
     def _keep(self, attempted: Invalidation) -> None:
-        """Let what could not be dropped wait for the thread."""
+        """Keep what could not be dropped for the retry thread."""
         with self._lock:
             self._waiting.add(attempted)
         self.again.start()
@@ -178,7 +178,7 @@ class _Missed:
             return bool(self._waiting)
 
     def forget(self) -> None:
-        """Forget everything: it belongs to another cache."""
+        """Forget everything, which belongs to the previous cache."""
         self.again.stop()
         with self._lock:
             self._waiting = Invalidation()
@@ -196,5 +196,5 @@ MISSED: Final = _Missed()
 
 @closed_on_reset
 def forget() -> None:
-    """Forget what waits to be dropped."""
+    """Forget all pending invalidations."""
     MISSED.forget()

@@ -13,30 +13,30 @@ from shared.storage.answers.protocol import POPULAR, POPULAR_PRODUCTS
 if TYPE_CHECKING:
     from redis import Redis
 
-# outlives a long outage of Postgres, during which every user is shown this ranking
+# Seconds. Long enough to outlast a Postgres outage, during which every user is shown this ranking.
 TTL_S: Final = 86_400
 
 
 async def top(k: int) -> list[tuple[dict[str, Any], float]]:
     """Return up to ``k`` ``(product, purchases)``, most purchases first; empty while Redis is unavailable.
 
-    Sold-out products follow all others.
+    Sold-out products come last.
     """
     try:
         products = await _read(k - 1)
         if any(_is_sold_out(product) for product, _ in products):
-            # those in stock come from the whole ranking; most requests do not need it
+            # Read the whole ranking to find enough products in stock; most requests need not.
             products = await _read(-1)
     except RedisUnavailable:
         return []
     products.sort(key=lambda entry: _is_sold_out(entry[0]))
-    # The job stores one variant of a group; a product that joined a group since is a second one.
+    # The job stores one variant per group, but a product may have joined a group since its last run.
     groups = {product["id"]: product["item_group_id"] for product, _ in products if product.get("item_group_id")}
     return one_of_each(products, groups, lambda entry: int(entry[0]["id"]))[:k]
 
 
 async def _read(last: int) -> list[tuple[dict[str, Any], float]]:
-    """Return the ranking up to a place, from 0; -1 is its end. Raises RedisUnavailable."""
+    """Return the ranking up to and including position ``last``, from 0; -1 means all. Raises RedisUnavailable."""
     (ranking,) = await client().run(("ZREVRANGE", POPULAR, 0, last, "WITHSCORES"))
     if not ranking:
         return []
@@ -53,7 +53,7 @@ def _is_sold_out(product: Mapping[str, Any]) -> bool:
 
 
 def replace(rows: list[tuple[int, int, bytes]]) -> bool:
-    """Replace the ranking by ``(product_id, purchases, product JSON)`` rows, atomically; False if Redis failed."""
+    """Atomically replace the ranking with ``(product_id, purchases, product JSON)`` rows; False if Redis failed."""
 
     def work(redis: "Redis") -> bool:
         pipeline = redis.pipeline(transaction=True)
@@ -72,9 +72,9 @@ def replace(rows: list[tuple[int, int, bytes]]) -> bool:
 
 
 def count_purchases(counts: Iterable[tuple[int, int]]) -> bool:
-    """Add ``(product_id, purchases)`` to products already in the ranking; False if Redis failed.
+    """Add ``(product_id, purchases)`` to the counts of products already in the ranking; False if Redis failed.
 
-    The job ``popular`` adds the other products with its next run.
+    The next run of the job ``popular`` adds the other products.
     """
 
     def work(redis: "Redis") -> bool:
@@ -88,7 +88,7 @@ def count_purchases(counts: Iterable[tuple[int, int]]) -> bool:
 
 
 def refresh_products(products: Mapping[int, bytes | None]) -> bool:
-    """Store the new JSON of products in the ranking, and remove inactive ones (None); False if Redis failed."""
+    """Update the JSON of products in the ranking and remove inactive ones (None); False if Redis failed."""
 
     def work(redis: "Redis") -> bool:
         fields = [str(product_id) for product_id in products]

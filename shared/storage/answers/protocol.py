@@ -1,9 +1,9 @@
 """The protocol of stored answers: Redis keys, scopes, and epochs. No I/O.
 
 A stored answer is ``epoch + b"\\n" + body``. It is valid only while its epoch equals the current epoch of its scope,
-a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HSET of a number that no epoch
-has had, which every instance sees with its next read; outdated answers expire. Without an epoch, as in an empty Redis,
-no answer is valid. No KEYS, no SCAN (docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
+a field of the hash ``epochs``. Flushing a scope or activating a model is therefore one HSET of a number that was never
+an epoch before; every instance sees it on its next read, and outdated answers expire. Without an epoch, as in an empty
+Redis, no answer is valid. No KEYS, no SCAN (docs/decisions/0002-epochs-instead-of-versions-in-keys.md).
 
 ===================================================  ===============================================  ===============
 key                                                  value                                            scope
@@ -48,10 +48,10 @@ MODEL_SCOPES: Final = (SIMILAR, RECOMMENDATIONS, DASHBOARD)
 # scopes whose answers depend on the shop's rules
 RULE_SCOPES: Final = (RECOMMENDATIONS, SIMILAR, TRENDING)
 
-# Seconds that an answer of the catalog is stored. A change of the catalog drops it; counts of views may be that old.
+# Seconds for which a catalog answer is stored. A catalog change drops it; view counts may be this old.
 CATALOG_TTL_S: Final = 60
 
-# The kind of /similar-products whose key names no kind.
+# The kind of /similar-products that its cache key leaves out.
 HYBRID: Final = "hybrid"
 POPULAR: Final = "popular"
 POPULAR_PRODUCTS: Final = "popular:products"
@@ -59,7 +59,7 @@ DASHBOARD_KEY: Final = "admin:dashboard"
 CATEGORIES_KEY: Final = "products:categories"
 
 
-# Before the raw query string, in the hash of a user: the gzipped answer, and the request that it answers.
+# Prefixes of the raw query string in a user's hash: the gzipped answer, and the request that it answers.
 GZIPPED_FIELD: Final = b"z:"
 REQUEST_FIELD: Final = b"r:"
 
@@ -70,22 +70,22 @@ def user_key(user_id: str) -> str:
 
 
 def generation_key(user_id: str) -> str:
-    """Return the key of the number of a user's last change."""
+    """Return the key of a user's generation, the number of their last change."""
     return f"recgen:{user_id}"
 
 
 def product_key(product_id: int) -> str:
-    """Return the key of the stored answer that shows a single product."""
+    """Return the key of a product's single-product answer."""
     return f"products:one:{product_id}"
 
 
 def catalog_key(kind: str, *parameters: Any) -> str:
-    """Return the key of another answer of the catalog: pages and suggestions, by their parameters."""
+    """Return the key of any other catalog answer, such as a page or suggestions, by its parameters."""
     return f"products:{kind}:{blake2b(orjson.dumps(parameters), digest_size=16).hexdigest()}"
 
 
 def named(product: ProductReference) -> str:
-    """Return a product as the request names it, for a key; two names of one product have an answer each."""
+    """Return the product reference as part of a key. Two references to one product have separate answers."""
     if product.external_id is None:
         return str(product.product_id)
     digest = blake2b(product.external_id.encode(), digest_size=16).hexdigest()
@@ -98,7 +98,7 @@ def similar_products_key(product: ProductReference, k: int, kind: str = HYBRID, 
 
 
 def bought_together_key(context: Sequence[ProductReference], k: int, in_stock: bool, explain: bool = False) -> str:
-    """Return the key of the products bought together with these, whose order matters."""
+    """Return the key of the products bought together with ``context``, whose order matters."""
     return f"together:{','.join(map(named, context))}:{k}:{int(in_stock)}{':explain' if explain else ''}"
 
 
@@ -109,15 +109,15 @@ def trending_key(window: str, category: CategoryReference, k: int) -> str:
 
 
 def fresh_number() -> int:
-    """Return a number that no epoch and no generation has had, in any process: the time, and three random digits.
+    """Return a number never used before as an epoch or generation by any process: the time plus three random digits.
 
-    A counter would start again after its key was lost, and answers of its first life would be valid again.
+    A counter would restart after its key was lost, and answers from before would become valid again.
     """
     return time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
 
 
 def epoch_prefix(epoch: bytes) -> bytes:
-    """Return how a valid answer of this epoch begins."""
+    """Return the prefix of every valid answer of this epoch."""
     return epoch + b"\n"
 
 

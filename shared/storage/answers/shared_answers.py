@@ -30,7 +30,7 @@ class SharedAnswer(NamedTuple):
 async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], bytes]) -> SharedAnswer:
     """Return the valid stored answer of ``key``; otherwise run ``compute`` in a thread and store its result.
 
-    While Redis is unavailable every request computes its answer. What ``compute`` raises is raised.
+    While Redis is unavailable, every request computes its answer. Exceptions from ``compute`` propagate.
     """
     try:
         stored, epoch = await client().run(("GET", key), ("HGET", EPOCHS, scope))
@@ -49,7 +49,7 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
         if not BUDGET.take(len(body)):
             return body
         with contextlib.suppress(RedisUnavailable):
-            # stored under the epoch read above: an answer computed across a flush is never valid
+            # Stored under the epoch read above, so that an answer computed across a flush is never valid.
             await client().run(("SET", key, prefix + body, "EX", ttl_s))
         return body
 
@@ -57,14 +57,14 @@ async def cached(scope: str, key: str, *, ttl_s: int, compute: Callable[[], byte
 
 
 async def computed(compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what ``compute`` returns in a thread. Raises Unavailable or RateLimited while too many of them run."""
+    """Run ``compute`` in a thread and return its result. Raises Unavailable or RateLimited if too many are running."""
     with COMPUTING.admit():
         async with COMPUTING_TURNS.take():
             return await run_in_threadpool(compute, *args, **kwargs)
 
 
 async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:
-    """Compute once for all requests of this process that wait for ``key`` at the same time."""
+    """Compute once for all concurrent requests of this process for ``key``."""
     future = _in_flight.get(key)
     if future is not None and not future.get_loop().is_closed() and future.get_loop() is asyncio.get_running_loop():
         return await asyncio.shield(future)
@@ -76,7 +76,7 @@ async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:
         return body
     except BaseException as error:
         future.set_exception(error)
-        # mark it as retrieved: without other waiters asyncio would log a warning
+        # Mark the exception as retrieved; with no other waiters, asyncio would log a warning.
         future.exception()
         raise
     finally:
@@ -85,5 +85,5 @@ async def _once(key: str, compute: Callable[[], Awaitable[bytes]]) -> bytes:
 
 @closed_on_reset
 def forget_computations() -> None:
-    """Forget the computations in flight: they belong to an event loop that may be closed."""
+    """Forget the computations in flight, whose event loop may be closed."""
     _in_flight.clear()

@@ -1,9 +1,9 @@
 """A user's personal answers: one Redis hash per user with a field per query, so that one DEL drops all of them.
 
-The field is the raw query string. An answer is stored only after its query was validated, so a hit needs no
+The field is the raw query string. An answer is stored only after its query has been validated, so a hit needs no
 validation. Each answer is stored twice, plain and gzipped (field ``z:`` + query), with its request (field ``r:`` +
-query), from which it can be computed again before it is requested (answers_ahead.py). The hash grows to at most
-MAX_FIELDS fields and expires recommendation_ttl_s after its first answer.
+query), from which it can be recomputed ahead of the next request (answers_ahead.py). The hash has at most MAX_FIELDS
+fields and expires recommendation_ttl_s after its first answer.
 """
 
 import gzip
@@ -29,12 +29,12 @@ from shared.storage.answers.protocol import (
 log = logging.getLogger(__name__)
 
 MAX_QUERY_BYTES: Final = 512
-# of 16 answers
+# Three fields for each of 16 answers.
 MAX_FIELDS: Final = 48
 GZIP_FROM_BYTES: Final = 1024
 
-# Stores an answer only if the user's generation (KEYS[2]) is still ARGV[1], its value before the computation. A hash
-# of MAX_FIELDS fields starts again empty. The time to live counts from the first answer, so that none gets older.
+# Stores an answer only if the user's generation (KEYS[2]) is still ARGV[1], its value before the computation. A full
+# hash is emptied first. The TTL counts from the first answer, so that no answer outlives it.
 STORE: Final = """
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then redis.call('DEL', KEYS[1]) end
@@ -82,7 +82,7 @@ async def read_before_computing(user_id: str, query: bytes) -> Before | None:
 
 
 def fields_of(query: bytes, request: bytes, body: bytes, prefix: bytes) -> tuple[bytes, ...]:
-    """Return the fields and values of an answer, in turns, as HSET takes them."""
+    """Return the fields and values of an answer, alternating as HSET expects."""
     gzipped = gzip.compress(body, 5, mtime=0) if len(body) >= GZIP_FROM_BYTES else body
     return query, prefix + body, GZIPPED_FIELD + query, prefix + gzipped, REQUEST_FIELD + query, request
 

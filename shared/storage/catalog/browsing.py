@@ -1,4 +1,4 @@
-"""Pages of products without a text: facets come from counts that are kept, not from reading every product.
+"""Product pages without a text search: facets come from maintained counts, not from reading every product.
 
 docs/decisions/0041-catalog-counts.md
 """
@@ -10,12 +10,12 @@ from typing import Any, Final
 from shared.domain import cursors
 from shared.domain.shop import PRICE_STEPS, PriceBands
 
-# categories and bands of a row are those that fit the filters
+# Each row has the categories and price bands that match the filters.
 _COUNT: Final = """
     SELECT p.category_ids, ARRAY[p.price_step] AS bands, p.tag, p.n FROM catalog_counts p
     WHERE p.price_step BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){variants}{conditions}"""
-# A group counts once if the filters fit any cell of it. Groups that have changed since they were counted are counted
-# here, in place of what is counted of them.
+# A group counts once if any of its cells matches the filters. Groups that have changed since they were last counted are
+# subtracted with their old cells and added with their current ones.
 _CHANGED: Final = "ANY (ARRAY(SELECT item_group_id FROM catalog_changed_groups))"
 _COUNT_GROUPS: Final = f"""
     UNION ALL
@@ -37,13 +37,13 @@ _COUNT_GROUPS: Final = f"""
     WHERE g.tag IS NOT NULL AND EXISTS (
         SELECT FROM unnest(g.cells) AS p
         WHERE p.price_step BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer){{conditions}}))"""
-# Bands that a price filter cuts in two are counted product by product.
+# Price bands that a price filter covers only in part are counted product by product.
 _COUNT_EACH: Final = """
     UNION ALL
     SELECT categories_of(p.category_id, p.further_category_ids), ARRAY[price_step_of(p.price)], each.tag, 1
     FROM products p, LATERAL (SELECT NULL UNION ALL SELECT DISTINCT unnest(p.tags)) AS each(tag)
     WHERE p.is_active{variants}{conditions}{outside}"""
-# Groups with a variant there count by all their variants, in place of what is counted of their whole bands.
+# Groups with a variant in such a band are counted by all their variants; their count from whole bands is subtracted.
 _COUNT_EACH_GROUP: Final = """
     UNION ALL
     SELECT array_agg(DISTINCT category.id), array_agg(DISTINCT price_step_of(p.price)), each.tag,
@@ -58,14 +58,14 @@ _COUNT_EACH_GROUP: Final = """
       AND (NOT counted.already
            OR price_step_of(p.price) BETWEEN cast(:first_band AS integer) AND cast(:last_band AS integer))
     GROUP BY p.item_group_id, each.tag, counted.already"""
-# Of the variants that match, the page shows the best in stock by its order. As a subquery of each product that the page
-# comes to, it costs a page's worth of reads of an index.
+# Of a group's matching variants the page shows the first by its order, those in stock before the others. As a subquery
+# run only for products that reach the page, this costs about one page of index reads.
 _SHOWN: Final = """ AND (p.item_group_id IS NULL OR p.id = (
         SELECT v.id FROM (SELECT p.item_group_id AS of_group) AS shown, LATERAL (
             SELECT p.id FROM products p{statistics}
             WHERE p.item_group_id = shown.of_group AND p.is_active{conditions}
             ORDER BY (p.quantity > 0) DESC, {order} LIMIT 1) AS v))"""
-# Products that were bought first, by the index on purchases; the others, only if they are needed, by their ids.
+# Purchased products first, by the index on purchase counts; then, only if needed, the others by id.
 _POPULAR: Final = """{few}bought AS MATERIALIZED (
     SELECT p.id, s.purchase_count AS purchases FROM product_stats s JOIN products p ON p.id = s.product_id
     WHERE p.is_active AND s.purchase_count > 0{conditions}{shown}{after_bought}{unless_few}
@@ -82,12 +82,12 @@ _POPULAR: Final = """{few}bought AS MATERIALIZED (
           ORDER BY purchases DESC, id
           LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
-# In the order of purchases, all products are read until those of the category fill the page: about
-# products x places / matches of them. A category of fewer products than that is read as a whole, by its indexes. The
-# planner does not know how small it is: OFFSET 0 has each product looked up.
-# What counts is the size of the category itself: few matches of a filter may lie in a large one, and an index on what
-# is filtered leads to them. There are no fewer products than matches, so most pages need not add them up. Places beyond
-# the last match do not make a category small.
+# Ordered by purchases, products are read until those of the category fill the page: about
+# products x places / matches of them. A category with fewer products than that is read completely, by its indexes. The
+# planner does not know how small the category is; OFFSET 0 forces a lookup per product.
+# The size of the category itself decides: a filter's few matches may lie in a large category, and an index on the
+# filtered column finds them. A category has at least as many products as matches, so most pages need not sum them up.
+# Places beyond the last match do not make a category small.
 _FEW: Final = """size AS MATERIALIZED (
     SELECT matches * matches <= most AND (
         SELECT coalesce(sum(p.n), 0) * coalesce(sum(p.n), 0) FROM catalog_counts p
@@ -116,7 +116,7 @@ _SORTED: Final = """chosen AS MATERIALIZED (
     FROM (SELECT p.id, json_build_array({key}) AS key FROM products p WHERE p.is_active{conditions}{shown}{after}
           ORDER BY {order} LIMIT cast(:page_size AS bigint) + 1 OFFSET cast(:skipped AS bigint)) AS ordered
 )"""
-# columns of the orders: the expression, whether it descends, its type
+# The columns of a sort order: the expression, whether it is descending, its type.
 _Order = tuple[tuple[str, bool, cursors.KeyType], ...]
 _ORDERS: Final[dict[str, _Order]] = {
     "newest": (("p.created_at", True, "timestamptz"), ("p.id", True, "bigint")),
@@ -159,7 +159,7 @@ SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counted WHERE tag IS NULL) AS to
 
 
 def whole_bands(bands: PriceBands, min_price: float | None, max_price: float | None) -> tuple[int, int]:
-    """Return the first and the last band, from 1, that a price filter leaves whole; the last is less if none is."""
+    """Return the first and last price band, from 1, that lie entirely within a price filter; (1, 0) if none does."""
     low, high = min_price or 0.0, math.inf if max_price is None else max_price
     whole = [
         band
@@ -176,14 +176,14 @@ def _sql_of(order: _Order) -> str:
 def _page(sort: str, conditions: str, *, subtree: str | None, shows_all: bool, has_cursor: bool) -> str:
     """Return the common table expressions of a page, up to ``chosen``.
 
-    ``subtree`` : the name of that of a filter's categories, None without such a filter.
+    ``subtree`` : name of the common table expression of the category filter's subtree; None without such a filter.
     """
     order = _ORDERS.get(sort, _BY_PURCHASES)
     shown = ""
     if not shows_all:
         statistics = " LEFT JOIN product_stats s ON s.product_id = p.id" if order is _BY_PURCHASES else ""
         shown = _SHOWN.format(statistics=statistics, conditions=conditions, order=_sql_of(order))
-    # the first condition leads to the place in an index
+    # The first condition is redundant, but lets an index scan start at the cursor.
     if order is _BY_PURCHASES:
         after_bought = after_others = after = ""
         if has_cursor:
@@ -221,12 +221,12 @@ def statement(
     shows_all: bool,
     has_cursor: bool,
 ) -> tuple[str, dict[str, Any]]:
-    """Return the statement of a page, and its parameters beside those of the filters, the cursor and the page.
+    """Return the statement of a page, and its parameters other than those of the filters, the cursor and the page.
 
-    ``subtrees`` : common table expressions of the categories of filters, by their names.
-    ``conditions`` : for each filter but those of the price, its condition on a product and on a row of the counts.
+    ``subtrees`` : common table expressions of the category filters' subtrees, by name.
+    ``conditions`` : for each filter except those on the price, its condition on a product and on a row of the counts.
     ``bands`` : the price bands.  ``bounds`` : lowest and highest price, None for no bound.
-    ``shows_all`` : each variant of a group by itself.  ``has_cursor`` : the page begins after ``:after_0`` …
+    ``shows_all`` : list every variant of a group.  ``has_cursor`` : the page begins after ``:after_0`` …
     """
     first, last = whole_bands(bands, *bounds)
     parameters: dict[str, Any] = {"first_band": first, "last_band": last}

@@ -1,4 +1,4 @@
-"""Write many products at once: create new ones and change known ones, by ``external_id``, in a few statements."""
+"""Write many products at once: create or update them by ``external_id`` in a few statements."""
 
 import io
 import logging
@@ -20,15 +20,15 @@ from shared.storage.events import outbox
 
 log = logging.getLogger(__name__)
 
-# limit of ids in one catalog-changes message
+# Maximum number of ids in one catalog-changes message.
 IDS_PER_MESSAGE: Final = 1000
 
-# Rows written by one statement: with long descriptions half a second of an idle machine. It has fewer where they take
-# longer, far below STATEMENT_TIMEOUT_S.
+# Maximum rows per statement; with long descriptions they take half a second on an idle machine. Where rows take longer,
+# a statement has fewer, so that it stays far below STATEMENT_TIMEOUT_S.
 ROWS_PER_STATEMENT: Final = 500
 STATEMENT_S: Final = 1.0
 
-# `given` names the fields of the row; a known product keeps its values in the others
+# `given` names the fields that the row sets; an existing product keeps its values in all others.
 STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_rows (
     position integer PRIMARY KEY, external_id text NOT NULL, name text, description text, price numeric,
@@ -47,7 +47,7 @@ UNKNOWN_CATEGORIES: Final = """
 DELETE FROM catalog_rows r
 WHERE category_id IS NOT NULL AND NOT EXISTS (SELECT FROM categories c WHERE c.id = r.category_id)
 RETURNING position"""
-# A row that gives a price or a currency: the product's prices have no more decimals than its currency.
+# For rows that set a price or a currency: prices must not have more decimals than the currency.
 _OF_ROW: Final = "CASE WHEN '{0}' = ANY (r.given) THEN r.{0} ELSE p.{0} END AS {0}"
 EXCESS_DECIMALS: Final = f"""
 WITH priced AS (
@@ -64,17 +64,17 @@ DELETE FROM catalog_rows r USING limited l
 WHERE r.position = l.position AND (l.price <> round(l.price, l.decimals)
                                    OR l.list_price <> round(l.list_price, l.decimals))
 RETURNING r.position, CASE WHEN l.price <> round(l.price, l.decimals) THEN 'price' ELSE 'list_price' END, l.currency"""
-# the last of several rows with one id counts
+# Of several rows with the same id, the last one counts.
 REPEATED: Final = """
 DELETE FROM catalog_rows r USING catalog_rows later
 WHERE later.external_id = r.external_id AND later.position > r.position"""
-# ordered, so that two imports cannot deadlock
+# Ordered, so that concurrent imports cannot deadlock.
 LOCK: Final = """
 SELECT count(*) FROM (
     SELECT 1 FROM products p JOIN catalog_rows r USING (external_id) ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
 
-# A price as it is stored: with two decimals, and with the third only where it is not zero. Files of an export may lose
-# zeros at the end; a price that is restored from them is the same text again.
+# A price as it is stored: with two decimals, and a third only if it is not zero. Exported files may lose trailing
+# zeros; a price restored from them then has the same text as before.
 STORED_PRICE: Final = "round({0}, greatest(2, min_scale({0})))"
 _COLUMNS: Final = (
     "name",
@@ -118,7 +118,7 @@ _NEW_VALUES: Final = ", ".join(f"n.{name}" for name in _COLUMNS)
 _LIST: Final = ", ".join(_COLUMNS)
 _ROW: Final = ", ".join(stored("r", name) for name in _COLUMNS)
 
-# a row that equals what is stored is no change: nothing is written or published
+# A row equal to the stored product is not a change: nothing is written or published.
 UPDATE: Final = f"""
 WITH n AS (SELECT p.id, {_NEW} FROM products p JOIN catalog_rows r USING (external_id)
            WHERE r.position BETWEEN :first AND :last)
@@ -136,8 +136,8 @@ RETURNING id"""
 
 IDS: Final = """
 SELECT r.position, p.id, p.external_id FROM catalog_rows r JOIN products p USING (external_id) ORDER BY r.position"""
-# A transaction of several statements would keep the lock of the vocabulary longer than STATEMENT_TIMEOUT_S, for which
-# refresh_catalog would wait. Suggestions and corrections know its words once the message has arrived.
+# A transaction of several statements would hold the vocabulary lock for longer than STATEMENT_TIMEOUT_S and make
+# refresh_catalog wait. Suggestions and corrections learn the new words once the message has been processed.
 WORDS_LATER: Final = "SET LOCAL aisle.words_later = 'on'"
 MERGE_DOCUMENTS: Final = "SELECT merge_pending_documents()"
 
@@ -147,11 +147,11 @@ class Upserted:
     """Result of ``upsert``.
 
     created, updated : ids of products.
-    refused : ``(position, field, message)`` of rows.
-    products : ``(position, product id, external_id)`` of the rows that are products now, changed or not.
+    refused : ``(position, field, message)`` of each refused row.
+    products : ``(position, product id, external_id)`` of each accepted row, whether it changed its product or not.
 
-    Rows that equal what is stored are in ``products`` alone; rows that a later row of the same ``external_id`` replaced
-    are in none of them.
+    Rows equal to the stored product are only in ``products``. Rows superseded by a later row with the same
+    ``external_id`` are in none of these.
     """
 
     created: list[int] = field(default_factory=list)
@@ -174,7 +174,7 @@ def _cell(value: object) -> str:
 
 
 def given_columns(row: ProductWrite | ProductPatch) -> list[str]:
-    """Return the fields that a row sets; a quantity says that pieces are counted unless the row says otherwise."""
+    """Return the fields that a row sets; a quantity also sets ``stock_counted`` unless the row sets it itself."""
     given = sorted(row.model_fields_set)
     if "quantity" in row.model_fields_set and "stock_counted" not in row.model_fields_set:
         given.append("stock_counted")
@@ -217,7 +217,7 @@ def _line(position: int, row: ProductWrite) -> str:
 
 
 def excess_decimals(currency: str | None) -> str:
-    """Return what is wrong with a price that has more decimals than its currency."""
+    """Return the error message for a price with more decimals than its currency."""
     known = f", as its currency {currency} has" if currency else "; set the currency of the product or the shop first"
     return f"must have at most {decimals(currency)} decimals{known}"
 
@@ -231,7 +231,7 @@ def _refuse_decimals(connection: Connection) -> list[tuple[int, str, str]]:
 
 
 def _in_parts(connection: Connection, statement: str, rows: int) -> list[int]:
-    """Run a statement for all positions, as many at a time as take about STATEMENT_S; return the ids it returns."""
+    """Run a statement over all positions in chunks that take about STATEMENT_S each; return the ids it returns."""
     ids: list[int] = []
     first, size = 0, ROWS_PER_STATEMENT
     while first < rows:
@@ -242,11 +242,11 @@ def _in_parts(connection: Connection, statement: str, rows: int) -> list[int]:
 
 
 def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
-    """Create or change products, by ``external_id``, inside the caller's transaction.
+    """Create or update products by ``external_id`` inside the caller's transaction.
 
-    New categories are created. A row with an unknown ``category_id``, with a name that several categories have, or with
-    a price of more decimals than its currency has, is refused; the others are written. Positions count from 0. Memory
-    and time grow with ``rows``: write a long feed in chunks.
+    New categories are created. A row is refused if its ``category_id`` is unknown, if several categories have its
+    category's name, or if a price has more decimals than its currency; the others are written. Positions count from 0.
+    Memory and time grow with ``rows``: write a long feed in chunks.
     """
     if not rows:
         return Upserted()
@@ -256,7 +256,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     copy_in(connection, COPY, io.BytesIO(lines.encode()))
     execute(connection, "ANALYZE catalog_rows")
     refused: list[tuple[int, str, str]] = []
-    # most changes, such as those of prices, name no category
+    # Most changes, such as price updates, name no category.
     if paths := {path for row in rows for path in (row.category, *row.further_categories) if path is not None}:
         depth = max(path.count(CATEGORY_SEPARATOR) + 1 for path in paths)
         refused = category_paths.resolve(connection, depth)
@@ -269,7 +269,7 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
     if len(rows) > ROWS_PER_STATEMENT:
         execute(connection, WORDS_LATER)
     inserted = _in_parts(connection, INSERT, len(rows))
-    # after the insert: a product that another transaction created meanwhile is changed too
+    # Lock after the insert, so that products created by a concurrent transaction are updated too.
     execute(connection, LOCK)
     updated = _in_parts(connection, UPDATE, len(rows))
     products = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, IDS)]
@@ -277,23 +277,23 @@ def upsert(connection: Connection, rows: Sequence[ProductWrite]) -> Upserted:
 
 
 def announce(connection: Connection, product_ids: Sequence[int], change: str) -> list[int]:
-    """Put the catalog-changes messages of a change into the outbox; return the outbox ids to publish after commit."""
+    """Add the catalog-changes messages of a change to the outbox; return the outbox ids to publish after commit."""
     chunks = (product_ids[start : start + IDS_PER_MESSAGE] for start in range(0, len(product_ids), IDS_PER_MESSAGE))
     return [
         outbox.add(connection, messages.CATALOG_CHANGES, *messages.catalog_changes(chunk, change)) for chunk in chunks
     ]
 
 
-# Runs in the transaction of an import, with its rows that were not refused and the ids of the products that it created;
-# returns ids of further products that it changed.
+# A callback that runs in the transaction of an import. It takes the accepted rows and the ids of the created products,
+# and returns the ids of further products that it changed.
 Also = Callable[[Connection, list[ProductWrite], list[int]], list[int]]
 
 
 def merge_documents() -> None:
-    """Merge new entries of the search index into it, all of a word at once. Searches find them before and after.
+    """Merge the pending entries of the search index into it. Searches also find entries that are still pending.
 
-    After the commit, so that no row is locked meanwhile. Entries that no call merges are merged by the write that makes
-    their list longer than its limit, and by autovacuum; so a failure is logged and not raised.
+    Call it after the commit, so that no row stays locked. A failure is logged and not raised, because entries left
+    pending are merged by autovacuum, or by the write that makes the pending list exceed its limit.
     """
     try:
         read(MERGE_DOCUMENTS)

@@ -11,9 +11,9 @@ MAKE_CANONICAL: Final = "SELECT categories_merged, products_changed, ids_left FR
 
 
 class Changed(NamedTuple):
-    """Categories that became part of another of the same name, products changed, and products left with their id.
+    """Counts of categories merged into another of the same name, of changed products, and of products whose id stays.
 
-    A product keeps its ``external_id`` if another product has the canonical form of it.
+    A product keeps its ``external_id`` if another product already has its canonical form.
     """
 
     categories_merged: int
@@ -22,10 +22,10 @@ class Changed(NamedTuple):
 
 
 def make_canonical() -> Changed:
-    """Bring the texts of all products, categories and rules into their canonical form; idempotent.
+    """Convert the texts of all products, categories and rules to their canonical form; idempotent.
 
-    Migration 0012 did so once. The previous release may have written others while this one was rolled out, so the
-    job ``retention`` repeats it.
+    Migration 0012 did so once. The previous release may have written other forms while this one was being rolled out,
+    so the job ``retention`` repeats it.
     """
     with transaction(statement_timeout_s=0) as connection:
         changed = Changed(*map(int, execute(connection, MAKE_CANONICAL)[0]))

@@ -1,14 +1,14 @@
-"""The catalog counted by category, price band, stock and tag. Triggers add rows; here they are added up."""
+"""Product counts by category, price band, stock and tag. Triggers append rows; this module compacts them."""
 
 from typing import Final
 
 from shared.clients.postgres import Connection, execute
 
-# Rows that changes may add to compact tables before they are compacted again.
+# Rows that changes may append before the tables are compacted again.
 MAX_ADDED_ROWS: Final = 1000
 
 COUNT_GROUPS: Final = "SELECT count_changed_groups()"
-# A compact table has one row per key. Function compact_catalog_counts has the lock CATALOG_COUNTS.
+# A compacted table has one row per key. The function compact_catalog_counts takes the lock CATALOG_COUNTS.
 COMPACT: Final = f"""
 SELECT compact_catalog_counts()
 WHERE (SELECT count(*) FROM catalog_counts) + (SELECT count(*) FROM catalog_group_counts)
@@ -18,9 +18,9 @@ WHERE (SELECT count(*) FROM catalog_counts) + (SELECT count(*) FROM catalog_grou
 
 
 def compact(connection: Connection) -> None:
-    """Count the groups that have changed, and add equal rows up if many were added.
+    """Recount changed groups, and sum up rows of equal key if many were appended.
 
-    Readers see no difference but speed.
+    Readers get the same counts before and after, only faster.
     """
     execute(connection, COUNT_GROUPS)
     execute(connection, COMPACT)

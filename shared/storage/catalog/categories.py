@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.clients.postgres import read
 
-# The categories that :category names: by path, or all of a name, in any case.
+# The categories that :category names: by path, or all with that name, ignoring case.
 NAMED: Final = "lower(path) = lower(cast(:category AS text)) OR lower(leaf) = lower(cast(:category AS text))"
 # A common table expression, after WITH RECURSIVE: the category :category_id, or the categories that :category names,
 # with the categories below them.
@@ -15,7 +15,7 @@ SUBTREE: Final = f"""subtree AS (
 
 
 def in_subtree(alias: str, subtree: str = "subtree") -> str:
-    """Return the condition that a product is in the subtree, by its category or a further one."""
+    """Return the condition that a product is in the subtree by its main category or a further one."""
     ids = f"SELECT id FROM {subtree}"
     return f"({alias}.category_id IN ({ids}) OR {alias}.further_category_ids && ARRAY({ids}))"
 
@@ -25,7 +25,7 @@ def in_requested(alias: str) -> str:
     return f"(cast(:category_id AS bigint) IS NULL AND cast(:category AS text) IS NULL OR {in_subtree(alias)})"
 
 
-# Active products of each category and of the categories below it. CYCLE ends the recursion if a category is its own
+# Active products in each category and the categories below it. CYCLE ends the recursion if a category is its own
 # ancestor.
 LIST: Final = """
 WITH RECURSIVE ancestors AS (
@@ -54,5 +54,5 @@ FROM categories c LEFT JOIN totals USING (id)"""
 
 
 def list_categories() -> bytes:
-    """Return all categories as JSON, by name; a category's count includes the categories below it."""
+    """Return all categories as JSON, ordered by name; each count includes the categories below."""
     return str(read(LIST)[0][0]).encode()

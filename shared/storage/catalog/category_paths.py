@@ -1,7 +1,7 @@
-"""The categories that rows to write name: found by their paths, or created.
+"""Find or create, by path, the categories named in rows to be written.
 
-The statements work on the table ``catalog_rows`` of bulk_writes.py: they turn its columns ``category`` and
-``further_categories`` into ``category_id`` and ``further_category_ids``.
+The statements work on the table ``catalog_rows`` of bulk_writes.py: they resolve its columns ``category`` and
+``further_categories`` to ``category_id`` and ``further_category_ids``.
 docs/decisions/0039-category-paths.md has the rules.
 """
 
@@ -12,8 +12,9 @@ from shared.domain.category_references import CATEGORY_SEPARATOR
 
 SEPARATOR: Final = f" {CATEGORY_SEPARATOR} "
 
-# What each name means. A path means itself. A name alone means the top category of that name, or else the only category
-# of that name below another; it creates a top category where there is neither. `choices` are several of one name.
+# Resolves each name. A path means itself. A single name means the top-level category of that name, or else the only
+# subcategory of that name; if there is neither, a top-level category is created. `choices` lists the candidates if
+# several subcategories have the name.
 STAGE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS catalog_names (
     name text PRIMARY KEY, path text, choices text[] NOT NULL
@@ -30,7 +31,7 @@ FROM (
     FROM (SELECT category AS name FROM catalog_rows WHERE category IS NOT NULL
           UNION SELECT unnest(further_categories) FROM catalog_rows) AS named
 ) AS n"""
-# A name that several categories have keeps a product where it is, if it is in one of them.
+# A product that is already in one of several categories of the same name stays there.
 PRIMARY: Final = """
 UPDATE catalog_rows r SET category = coalesce(n.path, (
     SELECT c.path FROM products p JOIN categories c ON c.id = p.category_id
@@ -47,8 +48,8 @@ UPDATE catalog_rows r SET further_categories = ARRAY(
     JOIN catalog_names n USING (name) ORDER BY place)
 WHERE r.further_categories <> '{}'"""
 REFUSE: Final = "DELETE FROM catalog_rows WHERE position = ANY (cast(:positions AS integer[]))"
-# Missing categories of one level. {name} is the leaf first, then the path for those whose leaf another category has in
-# the column `name`, which is unique.
+# Creates the missing categories of one level. The column `name` is unique: {name} is first the leaf, then the path for
+# categories whose leaf is already taken.
 CREATE: Final = """
 WITH wanted AS (
     SELECT DISTINCT names[{level}] AS leaf,
@@ -75,9 +76,9 @@ WHERE r.category IS NOT NULL OR r.further_categories <> '{}'"""
 
 
 def resolve(connection: Connection, depth: int) -> list[tuple[int, str, str]]:
-    """Give the rows the ids of the categories that they name, and create those that are new, at most ``depth`` deep.
+    """Set the category ids of the rows, creating new categories down to ``depth`` levels.
 
-    Returns ``(position, field, message)`` of the rows that were taken out, because several categories have the name.
+    Returns ``(position, field, message)`` of the rows removed because several categories have the name.
     """
     execute(connection, STAGE)
     execute(connection, "TRUNCATE catalog_names")

@@ -1,4 +1,4 @@
-"""Corrections of a search without results: which words no product has, and the words that were probably meant."""
+"""Spelling correction for searches without results: which words no product has, and what was probably meant."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +9,13 @@ from shared.clients.postgres import read
 from shared.domain import spelling
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 
-# Near words compared with each mistyped word, and the mistyped words that are corrected in one search.
+# Maximum near words compared with each mistyped word, and maximum mistyped words corrected per search.
 MAX_NEAR_WORDS: Final = 20
 MAX_CORRECTED_WORDS: Final = 6
 
-# Whether any product matches all words together, and the words near each word that, by itself, no product has.
-# count(*) instead of EXISTS: for EXISTS the planner reads the table in the hope of an early match, and here there is
-# mostly none.
+# Whether any product matches all words together, and near words for each word that no product contains.
+# count(*) instead of EXISTS: for EXISTS the planner scans the table expecting an early match, and here there is usually
+# none.
 DIAGNOSE: Final = f"""
 WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     SELECT position, word
@@ -39,9 +39,9 @@ SELECT (SELECT count(*) FROM products p, text_query q WHERE p.is_active AND p.do
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a search found nothing: its words, and the words that were probably meant (equal if none is mistyped).
+    """Why a search found nothing: its words, and the words that were probably meant (the same if none is mistyped).
 
-    ``any_match`` : whether any product matches all words, so that it was the filters that left none.
+    ``any_match`` : whether any product matches all words, so that the filters excluded every match.
     """
 
     any_match: bool
@@ -60,7 +60,7 @@ def diagnose(search: str) -> Diagnosis:
         shown[word] = with_marks or word
     meant = list(words)
     for position, near_words in candidates.items():
-        # the last word may still be typed, so it may also be the beginning of a word
+        # The last word may still be incomplete, so it may be a prefix.
         correction = spelling.correction(words[position], near_words, partial=position == len(words) - 1)
         if correction is not None:
             meant[position] = shown[correction]

@@ -10,7 +10,7 @@ from shared.domain.catalog import ProductWrite
 from shared.domain.json_values import escaped_text
 from shared.errors import NotFound
 
-# what staff set
+# The columns that staff can set.
 SETTINGS: Final = (
     "name",
     "url",
@@ -25,7 +25,7 @@ SETTINGS: Final = (
     "max_gone_share",
     "is_active",
 )
-# of what a server says to recognise its file by
+# Maximum length of an ETag or Last-Modified value that is stored.
 MAX_MARK_CHARACTERS: Final = 500
 _SET: Final = ", ".join(SETTINGS)
 COLUMNS: Final = f"id, {_SET}, next_run_at, last_run_at, last_outcome, last_detail, created_at, updated_at"
@@ -34,7 +34,7 @@ LIST: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f ORDER BY id"
 GET: Final = f"SELECT {COLUMNS}, {LAST_IMPORT} FROM feeds f WHERE id = :id"
 LOCK: Final = GET + " FOR UPDATE OF f"
 ADD: Final = f"INSERT INTO feeds ({_SET}) VALUES ({', '.join(f':{name}' for name in SETTINGS)}) RETURNING id"
-# a file that was read by other settings must be read again
+# After a change of settings, the file must be read again even if it is the same.
 CHANGE: Final = f"""
 UPDATE feeds SET {", ".join(f"{name} = :{name}" for name in SETTINGS)}, etag = NULL, last_modified = NULL,
     digest = NULL, cursor = NULL, next_run_at = now(), updated_at = now()
@@ -43,13 +43,13 @@ DELETE: Final = "DELETE FROM feeds WHERE id = :id"
 DUE: Final = f"""
 SELECT {COLUMNS}, etag, last_modified, digest, cursor FROM feeds
 WHERE is_active AND next_run_at <= now() ORDER BY next_run_at, id"""
-# A run that is killed, by a file that never ends or is too large, must not be the first of the next round again: the
-# other feeds would never run.
+# If a run is killed, for example by an endless or oversized file, its feed must not come first in the next round, or
+# the other feeds would never run.
 BEGUN: Final = """
 UPDATE feeds SET next_run_at = now() + least(make_interval(mins => every_minutes), interval '1 hour')
 WHERE id = :id"""
-# A minute early: the schedule must not make a feed wait for another round. Settings that changed during the run make
-# the feed due at once, whatever its file.
+# Due a minute early, so that a feed does not just miss a scheduled round and wait for another. Settings that changed
+# during the run make the feed due at once and discard what identifies its last file.
 RAN: Final = """
 UPDATE feeds f SET last_run_at = now(), last_outcome = :outcome, last_detail = :detail,
     next_run_at = CASE WHEN ran.is_current THEN now() + make_interval(mins => every_minutes) - interval '1 minute'
@@ -66,7 +66,7 @@ SELECT :feed_id, s.external_id, :import_id, coalesce(p.id = ANY (cast(:created A
 FROM unnest(cast(:ids AS text[])) AS s(external_id) LEFT JOIN products p USING (external_id)
 ORDER BY s.external_id
 ON CONFLICT (feed_id, external_id) DO UPDATE SET import_id = EXCLUDED.import_id"""
-# Products that were hidden because they had vanished, and are in the feed again.
+# Products that were hidden because they had vanished from the feed, and are back in it.
 RETURNED: Final = """
 WITH back AS (
     UPDATE feed_products SET hidden_at = NULL
@@ -80,12 +80,12 @@ RETURNING p.id"""
 STILL_THERE: Final = """
 UPDATE feed_products SET import_id = :import_id
 WHERE feed_id = :feed_id AND external_id = ANY (cast(:ids AS text[]))"""
-# Own products of the feed that are shown: how many, and how many the last file did not have.
+# Number of visible products that this feed created, and how many of them the last file lacks.
 GONE: Final = """
 SELECT count(*), count(*) FILTER (WHERE f.import_id <> :import_id)
 FROM feed_products f JOIN products p USING (external_id)
 WHERE f.feed_id = :feed_id AND f.is_own AND f.hidden_at IS NULL AND p.is_active"""
-# A product that another feed still has stays.
+# A product that is still in another feed stays visible.
 _IN_NO_OTHER: Final = """NOT EXISTS (
           SELECT FROM feed_products other
           WHERE other.external_id = f.external_id AND other.feed_id <> f.feed_id AND other.hidden_at IS NULL)"""
@@ -103,7 +103,7 @@ WITH gone AS (
 )
 SELECT id FROM hidden"""
 
-# Variants that a product of the feed no longer has.
+# Hides variants that the feed no longer lists for their product.
 HIDE_VARIANTS: Final = f"""
 WITH gone AS (
     SELECT f.external_id FROM feed_products f JOIN products p USING (external_id)
@@ -118,7 +118,7 @@ WITH gone AS (
     WHERE f.feed_id = :feed_id AND f.external_id = hidden.external_id
 )
 SELECT id FROM hidden"""
-# of a feed whose settings have not changed since its run began
+# Only if the feed's settings have not changed since its run began.
 SAVE_CURSOR: Final = """
 UPDATE feeds SET cursor = cast(:cursor AS jsonb)
 WHERE id = :id AND updated_at = cast(:settings_at AS timestamptz)"""
@@ -126,7 +126,7 @@ PULLED: Final = "SELECT id, cursor FROM feeds WHERE preset = :preset AND is_acti
 
 
 class Vanished(NamedTuple):
-    """How many products a feed had, how many of them its last file lacks, and the ids of those that were hidden."""
+    """How many products a feed had, how many of them its last file lacks, and the ids of those hidden."""
 
     known: int
     gone: int
@@ -172,20 +172,20 @@ def delete(connection: Connection, feed_id: int) -> None:
 
 
 def due() -> list[dict[str, Any]]:
-    """Return the active feeds whose time has come, the longest due first."""
+    """Return the active feeds that are due, the longest overdue first."""
     return [dict(row._mapping) for row in read(DUE)]
 
 
 def begin_run(feed_id: int) -> None:
-    """Note that a run begins. If it never ends, the feed is due again within an hour."""
+    """Record the start of a run. If it never ends, the feed is due again within an hour."""
     write(BEGUN, id=feed_id)
 
 
 def record_run(feed: Mapping[str, Any], outcome: str, detail: str, marks: Mapping[str, str | None]) -> None:
-    """Record a run of a feed as ``due`` returned it.
+    """Record the outcome of a run; ``feed`` is a feed as ``due`` returned it.
 
-    marks : ``etag``, ``last_modified`` and ``digest``, by which the last imported file is recognised. The first
-    two are what any server sent: one that cannot be stored, or sent back in a header, is left out.
+    marks : ``etag``, ``last_modified`` and ``digest``, which identify the last imported file. The first two come from
+    an arbitrary server: a value that cannot be stored, or sent back in a header, is dropped.
     """
     write(
         RAN,
@@ -207,9 +207,9 @@ def _sendable(mark: str | None) -> str | None:
 def mark_seen(
     connection: Connection, feed_id: int, import_id: int, rows: Sequence[ProductWrite], created: Sequence[int]
 ) -> list[int]:
-    """Note that a feed's file has these products, and return ids of those that are shown again.
+    """Record that a feed's file contains these products, and return the ids of those that become visible again.
 
-    A product that was hidden because it had vanished is shown again, unless its row says otherwise.
+    A product hidden because it had vanished becomes visible again unless its row deactivates it.
     """
     ids = sorted({row.external_id for row in rows if row.external_id is not None})
     shown = [row.external_id for row in rows if "is_active" not in row.model_fields_set or row.is_active]
@@ -219,13 +219,13 @@ def mark_seen(
 
 
 def keep(connection: Connection, feed_id: int, import_id: int, external_ids: Sequence[str]) -> None:
-    """Note that a feed's file has these products too, although their rows were refused."""
+    """Record that a feed's file also contains these products, although their rows were refused."""
     ids = sorted(set(_storable(external_ids)))
     execute(connection, STILL_THERE, {"feed_id": feed_id, "import_id": import_id, "ids": ids})
 
 
 def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone_share: float) -> Vanished:
-    """Hide the feed's own products that its file no longer has; none if more than ``max_gone_share`` are gone."""
+    """Hide the feed's own products that its file no longer contains; none if more than ``max_gone_share`` are gone."""
     known, gone = execute(connection, GONE, {"feed_id": feed_id, "import_id": import_id})[0]
     hidden: list[int] = []
     if gone and gone <= max_gone_share * known:
@@ -234,18 +234,18 @@ def hide_vanished(connection: Connection, feed_id: int, import_id: int, max_gone
 
 
 def hide_variants(connection: Connection, feed_id: int, groups: Sequence[str], kept: Sequence[str]) -> list[int]:
-    """Hide the feed's own products of these groups that are neither ``kept`` nor in another feed; return their ids."""
+    """Hide the feed's own products of ``groups`` that are neither ``kept`` nor in another feed; return their ids."""
     parameters = {"feed_id": feed_id, "groups": _storable(groups), "kept": _storable(kept)}
     return [int(row[0]) for row in execute(connection, HIDE_VARIANTS, parameters)]
 
 
 def _storable(ids: Iterable[str]) -> list[str]:
-    """Return the ids that a product can have: PostgreSQL takes no other text, not even to compare it."""
+    """Return the ids that a product can have. PostgreSQL rejects any other text, even as a value to compare."""
     return [identifier for identifier in ids if escaped_text(identifier) == identifier]
 
 
 def save_cursor(connection: Connection, feed: Mapping[str, Any], cursor: Mapping[str, Any]) -> None:
-    """Note how far the pull of a feed, as ``due`` returned it, has come. A feed that was changed begins anew."""
+    """Store the position of a pull; ``feed`` is as ``due`` returned it. A feed changed since then starts over."""
     execute(
         connection,
         SAVE_CURSOR,
@@ -254,6 +254,6 @@ def save_cursor(connection: Connection, feed: Mapping[str, Any], cursor: Mapping
 
 
 def pulled(preset: str) -> tuple[int, dict[str, Any]] | None:
-    """Return the id and the cursor of the active feed that is pulled by a preset, the oldest; None if there is none."""
+    """Return the id and cursor of the oldest active feed that is pulled with ``preset``, or None."""
     rows = read(PULLED, preset=preset)
     return (int(rows[0][0]), rows[0][1] or {}) if rows else None

@@ -1,4 +1,4 @@
-"""Change fields of one product without temporary tables: how a shop reports single prices and stock levels.
+"""Change fields of one product without temporary tables, as when a shop reports a price or a stock level.
 
 A change that names a category goes through ``bulk_writes`` instead, which finds and creates categories
 (docs/decisions/0061-one-row-without-a-table.md).
@@ -15,15 +15,15 @@ from shared.domain.shop import rounded
 from shared.errors import InvalidRequest, ProductNotFound
 from shared.storage.catalog.bulk_writes import PRICES, excess_decimals, given_columns, stored
 
-# a product as the audit log has it: what is stored
+# A product as recorded in the audit log: only what is stored, no statistics.
 AUDITED: Final = """product_json(p, c, NULL::product_stats)::jsonb - ARRAY['views', 'purchase_count']
     || jsonb_build_object('image_url', p.image_url)"""
 LOCK: Final = f"""
 SELECT p.price, p.list_price, p.currency, (SELECT currency FROM shop), ({AUDITED})::text
 FROM products p LEFT JOIN categories c ON c.id = p.category_id
 WHERE p.id = :product_id FOR NO KEY UPDATE OF p"""
-# The types of the fields are those of the table's columns. Columns that do not change are not named: the trigger that
-# writes the search document runs for those that it reads alone.
+# The types of the fields are those of the table's columns. Only changed columns are named, because the trigger that
+# writes the search document fires on any column that it reads.
 CHANGE: Final = """
 UPDATE products p SET {assignments}, updated_at = now()
 FROM jsonb_populate_record(NULL::products, cast(:fields AS jsonb)) AS r
@@ -37,12 +37,12 @@ OF_CATEGORIES: Final = frozenset({"category", "category_id", "further_categories
 
 
 def can_change(patch: ProductPatch) -> bool:
-    """Return whether a patch changes fields of the product alone."""
+    """Return whether a patch changes only the product's own fields, and so no category."""
     return not patch.model_fields_set & OF_CATEGORIES
 
 
 def change(connection: Connection, product_id: int, patch: ProductPatch, actor: str, request_id: str) -> bool:
-    """Write the fields that ``patch`` sets, with a row of the audit log, and return whether any of them changed.
+    """Write the fields that ``patch`` sets, with an audit log row, and return whether any of them changed.
 
     Raises ProductNotFound, and InvalidRequest if a price has more decimals than its currency.
     """
@@ -80,7 +80,7 @@ def _require_decimals(patch: ProductPatch, known: dict[str, Any], currency_of_sh
 
 
 def _text(value: object) -> str:
-    """Return a price or a rating as text, which loses no decimal."""
+    """Return a price or a rating as text, so that no decimal is lost."""
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(type(value).__name__)

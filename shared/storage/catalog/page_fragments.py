@@ -7,11 +7,11 @@ from shared.domain.ranking import EARTH_RADIUS_KM
 from shared.storage.catalog.categories import NAMED, in_subtree
 
 MAX_TAG_FACETS: Final = 20
-# between two degrees of latitude; rounded down, so that a range of latitudes leaves nothing out
+# Kilometres per degree of latitude; rounded down, so that a latitude range excludes no match.
 KM_PER_DEGREE: Final = 111.0
 
-# Great-circle distance in km from the request's place, as distance_km() of shared/domain/ranking.py computes it; null
-# for a product without a place.
+# Great-circle distance in km from the request's location, as computed by distance_km() of shared/domain/ranking.py;
+# null for a product without a location.
 DISTANCE: Final = f"""CASE WHEN p.latitude IS NOT NULL THEN 2 * {EARTH_RADIUS_KM} * asin(least(1, sqrt(
         sin(radians(p.latitude - cast(:latitude AS float8)) / 2) ^ 2
         + cos(radians(cast(:latitude AS float8))) * cos(radians(p.latitude))
@@ -22,7 +22,7 @@ FILTERS: Final = {
     "external_ids": "p.external_id = ANY (cast(:external_ids AS text[]))",
     "min_rating": "p.average_rating >= cast(cast(:min_rating AS float8) AS numeric)",
     "on_sale": "coalesce(p.list_price > p.price, false) = cast(:on_sale AS boolean)",
-    # the range of latitudes leads to an index
+    # The latitude range allows an index scan.
     "max_distance_km": f"""p.latitude
             BETWEEN cast(:latitude AS float8) - cast(:max_distance_km AS float8) / {KM_PER_DEGREE}
             AND cast(:latitude AS float8) + cast(:max_distance_km AS float8) / {KM_PER_DEGREE}
@@ -31,11 +31,11 @@ FILTERS: Final = {
     "max_price": "p.price <= cast(cast(:max_price AS float8) AS numeric)",
     "in_stock": "(p.quantity > 0) = cast(:in_stock AS boolean)",
     "tags": "p.tags @> cast(:tags AS text[])",
-    # an exact external_id or title matches, whatever words the product has
+    # An exact external_id or title matches regardless of the words in the document.
     "words": """(p.document @@ cast(:matching AS tsquery) OR lower(p.external_id) = lower(:external_id)
         OR p.title_key = cast(:title_key AS bigint))""",
 }
-# the same of a row of catalog_counts, and of a cell of a group
+# The same filters for a row of catalog_counts, and for a cell of a group.
 COUNTED_FILTERS: Final = {
     "category_id": "p.category_ids && ARRAY(SELECT id FROM subtree_of_id)",
     "category": "p.category_ids && ARRAY(SELECT id FROM subtree_of_name)",
@@ -51,11 +51,11 @@ SUBTREES: Final = {
     "category_id": SUBTREE.format(name="id", condition="id = :category_id"),
     "category": SUBTREE.format(name="name", condition=NAMED),
 }
-# an exact external_id first, then an exact title (the one with the same punctuation before others), then matches of all
-# complete words, then the rank in steps of a tenth, then popularity
+# An exact external_id first, then an exact title (one with the same punctuation before others), then matches of all
+# complete words, then rank in steps of a tenth, then popularity.
 RELEVANCE: Final = "is_id DESC, is_title DESC, all_words DESC, rank DESC, purchases DESC, id"
-# Products of a search that are ranked by their words: the most purchased ones. Those beyond follow by purchases, so
-# that a word that a tenth of a large catalog has costs little more than in a small one.
+# How many matches, the most purchased ones, are ranked by relevance. The rest follow by purchases, so that a word found
+# in a tenth of a large catalog costs little more than in a small one.
 MAX_RANKED: Final = 1000
 ORDERS: Final[dict[str, str]] = {
     "relevance": "purchases DESC, id",
@@ -65,7 +65,7 @@ ORDERS: Final[dict[str, str]] = {
     "price_desc": "price DESC, id",
     "distance": "distance, id",
 }
-# of the columns of orders; products without a place come last
+# Types of the columns in ORDERS. Products without a location come last.
 KEY_TYPES: Final[dict[str, KeyType]] = {
     "is_id": "boolean",
     "is_title": "bigint",
@@ -77,7 +77,7 @@ KEY_TYPES: Final[dict[str, KeyType]] = {
     "price": "numeric",
     "distance": "float8",
 }
-# the array is read once; comparing ids costs a match less than comparing texts
+# The array is evaluated once, and comparing ids is cheaper per match than comparing texts.
 IS_ID: Final = (
     "p.id = ANY (ARRAY(SELECT exact.id FROM products exact WHERE lower(exact.external_id) = lower(:external_id)))"
 )
@@ -85,7 +85,7 @@ TEXT_COLUMNS: Final = f"""{IS_ID} AS is_id,
            CASE WHEN p.title_key = cast(:title_key AS bigint)
                 THEN 1 + (SELECT lower(t.name) = lower(:external_id) FROM products t WHERE t.id = p.id)::integer
                 ELSE 0 END AS is_title, """
-# Filters that read search_entries alone, for a product as p. A search by other filters or orders reads products.
+# Filters that need only search_entries, aliased p. A search with other filters or sort orders reads products.
 ENTRY_FILTERS: Final = {
     "category_id": FILTERS["category_id"],
     "category": FILTERS["category"],
@@ -93,7 +93,7 @@ ENTRY_FILTERS: Final = {
     "max_price": FILTERS["max_price"],
     "in_stock": "p.in_stock = cast(:in_stock AS boolean)",
 }
-# orders by what search_entries does not have
+# Sort orders by columns that search_entries lacks.
 PRODUCT_SORTS: Final = ("newest", "distance")
 ENTRY_WORDS: Final = f"""(p.document @@ cast(:matching AS tsquery) OR p.title_key = cast(:title_key AS bigint)
         OR {IS_ID})"""
@@ -103,7 +103,7 @@ MOST_PURCHASED: Final = f"""(
         FROM (SELECT id, is_id, is_title, purchases FROM matched
               ORDER BY is_id DESC, is_title DESC, purchases DESC, id LIMIT {MAX_RANKED}) AS most
         JOIN search_entries p USING (id))"""
-# all matches, for pages that may lie beyond those that are ranked
+# All matches, for pages that may lie beyond the ranked ones.
 RANKED: Final = f"""(
         SELECT matched.id, matched.is_id, matched.is_title, matched.purchases,
                coalesce(ranked.all_words, false) AS all_words, coalesce(ranked.rank, -1) AS rank
@@ -160,29 +160,29 @@ MATCHING: Final = """SELECT {columns}p.id, p.category_id, p.further_category_ids
 PRODUCTS: Final = """(
         SELECT *, hash_array_extended(tags, 0) AS tags_key, price_step_of(price) AS price_step, quantity > 0 AS in_stock
         FROM products)"""
-# of variants, those in stock come first
+# Variants in stock come first.
 IN_STOCK: Final = ", p.in_stock"
-# only for an order by them: what a match is kept with costs time
+# Selected only when sorting by them, because each column kept with a match costs time.
 KEY_COLUMNS: Final = {
     "purchases": ", coalesce(s.purchase_count, 0) AS purchases",
     "created_at": ", p.created_at",
     "price": ", p.price",
 }
-# Products without purchases are left out, so that many matches are joined with few rows of one index.
+# Products without purchases are left out, so that many matches are joined with few index rows.
 STATISTICS: Final = """
         LEFT JOIN (SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0) AS s
         ON s.product_id = p.id"""
 ALL_VARIANTS: Final = "SELECT * FROM matching"
-# Of the variants that match, the exact id first, then the best in stock by the page's order.
+# One of the matching variants: an exact id first, then those in stock, then by the page's order.
 ONE_VARIANT: Final = """SELECT * FROM matching WHERE item_group_id IS NULL
     UNION ALL
     (SELECT DISTINCT ON (item_group_id) * FROM grouped
      ORDER BY item_group_id, {exact}in_stock DESC, {order})"""
-# What a facet counts: of a group that a page shows once, each value once, whichever variants that match have it. A
-# facet's count is thus the total of the page that is filtered by it.
-# A large result is read as few times as possible: once for categories and bands, and for tags by the sets that products
-# have, of which there are fewer; and once for the few products that count in other ways. A hash of 64 bits stands for a
-# set of tags, as title_key stands for a title.
+# Facet counts. Where a page shows a group once, the group counts once for each value that any of its matching variants
+# has, so a facet's count equals the total of the page filtered by it.
+# A large result is read as few times as possible: once for categories, bands and distinct tag sets, of which there are
+# fewer than products; and once for the few products that are counted differently. A set of tags is identified by a
+# 64-bit hash, as a title is by title_key.
 FACTS: Final = """SELECT category_id, price_step AS band, any_value(tags) AS tags, count(*) AS n,
            grouping(price_step) = 0 AS is_cell
     FROM matching{singles}
@@ -193,7 +193,7 @@ FURTHER: Final = """further AS MATERIALIZED (
 GROUPED: Final = """grouped AS MATERIALIZED (
     SELECT * FROM matching WHERE item_group_id IS NOT NULL
 ), """
-# a set of rows in the list of columns costs less than one in FROM
+# A set-returning function costs less in the select list than in FROM.
 FURTHER_CATEGORIES: Final = """
     UNION ALL SELECT further_id, 1 FROM (
         SELECT category_id, unnest(categories_of(NULL, further_category_ids)) AS further_id FROM further) AS each
@@ -211,6 +211,6 @@ GROUP_FACETS: Final = {
 TOTAL: Final = "(SELECT coalesce(sum(n), 0)::bigint FROM facts WHERE is_cell)"
 TOTAL_OF_ONE_VARIANT: Final = f"{TOTAL} + (SELECT count(DISTINCT item_group_id) FROM grouped)"
 PRODUCT: Final = "product_json(p, c, s)"
-# the last field of a product's JSON is a text
+# Inserts distance_km before the closing brace of the product's JSON.
 PRODUCT_WITH_DISTANCE: Final = f"""(left({PRODUCT}::text, -1) || ', "distance_km" : '
     || coalesce(round(cast({DISTANCE} AS numeric), 3)::text, 'null') || '}}')::json"""

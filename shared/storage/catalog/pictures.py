@@ -1,4 +1,4 @@
-"""What a product's drawn picture depends on."""
+"""The data from which a product's placeholder picture is drawn."""
 
 from typing import Final, NamedTuple
 
@@ -11,14 +11,14 @@ WHERE p.id = :product_id AND p.is_active"""
 
 
 class Subject(NamedTuple):
-    """A product's title, and the path of its category."""
+    """A product's title and its category path."""
 
     title: str
     category_path: str | None
 
 
 def read_subject(product_id: int) -> Subject:
-    """Return what the picture of an active product shows. Raises ProductNotFound."""
+    """Return the data that an active product's picture shows. Raises ProductNotFound."""
     row = read_one(SUBJECT, product_id=product_id)
     if row is None:
         raise ProductNotFound(f"There is no product {product_id}.")

@@ -1,4 +1,4 @@
-"""Finding the products that requests name, where no other statement of the request does it."""
+"""Resolve product references of requests, where no other statement of the request does so."""
 
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ WHERE id = cast(:product_id AS bigint) OR external_id = cast(:external_id AS tex
 
 
 class ProductIds(NamedTuple):
-    """Both ids of a product, and whether it is sold."""
+    """Both ids of a product, and whether it is active."""
 
     product_id: int
     external_id: str
@@ -50,7 +50,7 @@ def resolve_active(reference: ProductReference) -> ProductIds:
 
 
 def id_of(reference: ProductReference, connection: Connection | None = None) -> int:
-    """Return our id, as the request gives it or, with an ``external_id``, from one statement. Raises as ``resolve``."""
+    """Return Aisle's product id: the given one or, for an ``external_id``, from one query. Raises like ``resolve``."""
     if reference.product_id is not None and reference.external_id is None:
         return reference.product_id
     return resolve(reference, connection).product_id

@@ -1,4 +1,4 @@
-"""Pages of products: filters, search by text, order, total and facets. Postgres writes the JSON."""
+"""Product pages: filters, full-text search, order, total and facets. Postgres builds the JSON."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,13 +16,13 @@ from shared.storage.catalog.text_query import Matching, read_text_query
 from shared.storage.operations import shop
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular", "distance"]
-# Whether a page shows one variant of each group, or all products.
+# Whether a page shows one variant per group or all products.
 Variants = Literal["one", "all"]
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters of a page of products, all validated; None or an empty value filters nothing."""
+    """Validated filters of a product page; None or an empty value does not filter."""
 
     search: str = ""
     category: str | None = None
@@ -42,9 +42,9 @@ class Filters:
 
 @dataclass(frozen=True)
 class Page:
-    """The part of the sorted products to return: page ``number``, from 1, of at most ``size`` products.
+    """Which part of the sorted products to return: page ``number``, from 1, of at most ``size`` products.
 
-    With the cursor ``after``, the products after it.
+    If the cursor ``after`` is set, the page starts after it instead.
     """
 
     number: int = 1
@@ -54,7 +54,7 @@ class Page:
 
 
 def _key(order: str) -> list[tuple[str, bool, KeyType]]:
-    """Return the columns of an order: the expression, whether it descends, and its type."""
+    """Return the columns of a sort order: the expression, whether it is descending, and its type."""
     columns = [(part.split()[0], part.endswith(" DESC")) for part in order.split(", ")]
     return [
         ("coalesce(distance, 'Infinity')" if name == "distance" else name, descends, fragments.KEY_TYPES[name])
@@ -63,7 +63,7 @@ def _key(order: str) -> list[tuple[str, bool, KeyType]]:
 
 
 def _order_of(page: Page, search: str) -> str:
-    """Return the order of a page, in SQL."""
+    """Return a page's sort order as SQL."""
     return fragments.RELEVANCE if search and page.sort == "relevance" else fragments.ORDERS[page.sort]
 
 
@@ -105,7 +105,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
     columns = exact = ""
     rows = "matched"
     if search:
-        # as values, so that the planner knows how many products match
+        # Passed as values, so that the planner can estimate how many products match.
         parameters |= read_text_query(search, how) | {"external_id": filters.search.strip()}
         conditions.append(fragments.ENTRY_WORDS if reads_entries else fragments.FILTERS["words"])
         columns = fragments.TEXT_COLUMNS
@@ -121,7 +121,7 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
         if page.sort == "distance":
             columns += f"{fragments.DISTANCE} AS distance, "
     matched, singles = fragments.ALL_VARIANTS, ""
-    # a request that names products by their ids gets these products, not other variants
+    # A request by ids gets exactly these products, not other variants of theirs.
     if filters.variants == "one" and not filters.external_ids:
         matched = fragments.ONE_VARIANT.format(exact=exact, order=fragments.ORDERS[page.sort])
         singles = fragments.SINGLES
@@ -153,16 +153,16 @@ def _query(filters: Filters, page: Page, search: str, how: Matching) -> tuple[st
 
 
 def _can_browse(filters: Filters, page: Page, search: str) -> bool:
-    """Return whether the counts answer a page: they are kept by category, price and stock.
+    """Return whether the maintained counts suffice for a page, with filters on category, price and stock only.
 
-    A text and every other filter need the products themselves; so do several tags together.
+    A text search, the order by distance and any other filter, such as tags, need the products themselves.
     """
     others = replace(filters, search="", category=None, category_id=None, min_price=None, max_price=None, in_stock=None)
     return not search and page.sort != "distance" and others == Filters(variants=filters.variants)
 
 
 def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
-    """Return the statement and parameters of a page that ``_can_browse``."""
+    """Return the statement and parameters of a page for which ``_can_browse`` is true."""
     names = ("category_id", "category", "min_price", "max_price", "in_stock")
     values: dict[str, Any] = {name: getattr(filters, name) for name in names}
     parameters = {name: value for name, value in values.items() if value is not None}
@@ -195,7 +195,7 @@ def _browse(filters: Filters, page: Page) -> tuple[str, dict[str, Any]]:
 
 
 def _read_page(filters: Filters, page: Page, search: str, how: Matching = "all") -> tuple[int, str, str, str | None]:
-    """Return the total, products and facets as JSON, and the cursor of the next page."""
+    """Return the total, the products and facets as JSON, and the cursor of the next page."""
     if _can_browse(filters, page, search):
         sql, parameters = _browse(filters, page)
     else:
@@ -208,8 +208,8 @@ def _read_page(filters: Filters, page: Page, search: str, how: Matching = "all")
 def find(filters: Filters, page: Page) -> bytes:
     """Return a page of the active products as the JSON of ``GET /products``.
 
-    A search that matches nothing is repeated: first with each word that the catalog does not know replaced by the
-    nearest known word (``corrected_query`` in the answer), then for products with all words but one, then with any.
+    A search that matches nothing is repeated: first with each word unknown to the catalog replaced by the nearest known
+    word (``corrected_query`` in the response), then for products with all words but one, then for products with any.
     """
     search = filters.search.strip()
     corrected = None
@@ -221,7 +221,7 @@ def find(filters: Filters, page: Page) -> bytes:
             search = corrected = " ".join(diagnosis.meant)
             total, products, facets, following = _read_page(filters, page, search)
             any_match = total > 0 or corrections.diagnose(search).any_match
-        # a text without spaces may be several words in Japanese
+        # A text without spaces may be several words, for example in Japanese.
         has_words = len(diagnosis.words) > 1 or not search.isascii()
         steps: tuple[Matching, ...] = ("most", "any") if has_words and not any_match else ()
         for how in steps:
@@ -240,5 +240,5 @@ def _body(total: int, products: str, facets: str, page: Page, following: str | N
 
 
 def total_of(body: bytes) -> int:
-    """Return the total of a page that ``find`` returned. Inside of a JSON text the quotes would be escaped."""
+    """Return the total of a page that ``find`` returned. No JSON string can match: its quotes would be escaped."""
     return int(body.rpartition(b'],"total":')[2].partition(b",")[0])

@@ -1,4 +1,4 @@
-"""Changes of products by staff: each is one transaction with its rows of the audit log and its outbox messages."""
+"""Product changes by staff, each in one transaction with its audit log rows and outbox messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.domain.catalog import ProductPatch, ProductWrite
 from shared.errors import Conflict, InvalidRequest, ProductNotFound
 from shared.storage.catalog import bulk_writes, field_changes
 
-# The state before the change, for the audit log. BEFORE locks the rows in the order of ids, like every writer.
+# The state before the change, for the audit log. BEFORE locks the rows in id order, like every writer.
 SNAPSHOT: Final = """
 CREATE TEMP TABLE IF NOT EXISTS products_before (id bigint PRIMARY KEY, product jsonb NOT NULL) ON COMMIT DROP"""
 BEFORE: Final = f"""
@@ -31,7 +31,7 @@ UPDATE products SET is_active = false, updated_at = now() WHERE id = :product_id
 
 
 class Author(NamedTuple):
-    """Who makes a change, and in which request: for the audit log."""
+    """Who makes a change, and in which request, for the audit log."""
 
     actor: str
     request_id: str
@@ -39,8 +39,8 @@ class Author(NamedTuple):
 
 @dataclass(frozen=True)
 class Written:
-    """The result of a write: ids of created and updated products, refused rows as ``(position, field, message)``, all
-    products as ``(position, product id, external_id)``, and ids of outbox rows to publish after the commit."""
+    """The result of a write: ids of created and of updated products, refused rows as ``(position, field, message)``,
+    accepted rows as ``(position, product id, external_id)``, and ids of outbox rows to publish after the commit."""
 
     created: list[int]
     updated: list[int]
@@ -82,8 +82,8 @@ def _save_one(connection: Connection, row: ProductWrite, author: Author) -> Writ
 def create(connection: Connection, row: ProductWrite, author: Author) -> Written:
     """Create a product.
 
-    Raises Conflict if its ``external_id`` exists, and InvalidRequest if its ``category_id`` does not, or if a price has
-    more decimals than its currency.
+    Raises Conflict if its ``external_id`` exists, and InvalidRequest if its ``category_id`` does not exist or a price
+    has more decimals than its currency.
     """
     existing = None
     if row.external_id is not None:
@@ -97,7 +97,7 @@ def create(connection: Connection, row: ProductWrite, author: Author) -> Written
 
 
 def change(connection: Connection, product_id: int, patch: ProductPatch, author: Author) -> Written:
-    """Change the fields of a product that ``patch`` sets.
+    """Update the fields of a product that ``patch`` sets.
 
     Raises ProductNotFound, and InvalidRequest as ``create`` does.
     """
@@ -109,13 +109,13 @@ def change(connection: Connection, product_id: int, patch: ProductPatch, author:
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")
     values: dict[str, Any] = {name: getattr(patch, name) for name in type(patch).model_fields}
-    # `patch` is validated already. Only fields in the first argument (model_fields_set) are written.
+    # `patch` is already validated. Only the fields in the first argument (model_fields_set) are written.
     row = ProductWrite.model_construct({"external_id", *patch.model_fields_set}, **values, external_id=rows[0][0])
     return _save_one(connection, row, author)
 
 
 def deactivate(connection: Connection, product_id: int, author: Author) -> list[int]:
-    """Deactivate a product and return ids of outbox rows, none if it is inactive already. Raises ProductNotFound."""
+    """Deactivate a product; return the ids of outbox rows, empty if it was already inactive. Raises ProductNotFound."""
     _snapshot(connection, ids=[product_id])
     if not execute(connection, "SELECT 1 FROM products_before"):
         raise ProductNotFound(f"There is no product {product_id}.")

@@ -1,4 +1,4 @@
-"""Single products as JSON, which Postgres writes."""
+"""Single products as JSON, built by Postgres."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ def _not_found(product_id: int) -> ProductNotFound:
 
 
 def get(product_id: int) -> bytes:
-    """Return an active product's JSON. Raises ProductNotFound, also for an inactive product."""
+    """Return an active product's JSON. Raises ProductNotFound if it does not exist or is inactive."""
     row = read_one(GET, product_id=product_id, include_inactive=False)
     if row is None:
         raise _not_found(product_id)
@@ -37,6 +37,6 @@ def get_in(connection: Connection, product_id: int) -> bytes:
 
 
 def get_public(product_ids: Sequence[int]) -> dict[int, bytes | None]:
-    """Return the JSON of each of these products that exists; None for an inactive product."""
+    """Return the JSON of each of these products that exists, by id; None for an inactive product."""
     rows = read(GET_PUBLIC, product_ids=list(product_ids))
     return {int(row[0]): None if row[1] is None else row[1].encode() for row in rows}

@@ -6,15 +6,15 @@ from typing import Final
 from shared.clients.postgres import Connection, execute, transaction
 from shared.storage.catalog import bulk_writes
 
-# Products whose documents one transaction rewrites: with long descriptions it takes about 0.1 s, for which a change of
-# one of them waits.
+# Number of products whose documents one transaction rewrites. With long descriptions it takes about 0.1 s, during which
+# changes to these products wait.
 BATCH: Final = 100
 
 # The function takes the lock SEARCH_VOCABULARY of shared/storage/schema/advisory_locks.py.
 LOCK_VOCABULARY: Final = "SELECT lock_search_words()"
 REFRESH_VOCABULARY: Final = "SELECT refresh_search_words(cast(:product_ids AS bigint[]))"
-# Only documents that differ from what product and category say now, for example after a category was renamed, and
-# those in another language than the shop's.
+# Rewrites only documents that no longer match their product and category, for example after a category was renamed, and
+# those in a language other than the shop's.
 REFRESH_DOCUMENTS: Final = """
 UPDATE products p SET document = ''
 FROM (SELECT p.id, product_document(p, c.leaf) AS document
@@ -23,7 +23,8 @@ FROM (SELECT p.id, product_document(p, c.leaf) AS document
 WHERE current.id = p.id AND (current.document IS DISTINCT FROM p.document
                              OR p.document_language IS DISTINCT FROM (SELECT languages[1] FROM shop))
 RETURNING p.id"""
-# Documents in another language than the shop's: their transaction read it before a change and committed after it.
+# Documents in a language other than the shop's: their transaction read the language before a change and committed after
+# it.
 REFRESH_LANGUAGE: Final = """
 UPDATE products p SET document = ''
 FROM (SELECT id FROM products WHERE id = ANY (cast(:product_ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE) AS locked
@@ -44,30 +45,30 @@ ALL_PRODUCTS: Final = "SELECT id FROM products ORDER BY id"
 
 
 def lock_vocabulary(connection: Connection) -> None:
-    """Keep other transactions from adding products until this one ends. Call it before locking any product."""
+    """Block other transactions from adding products until this one ends. Call it before locking any product."""
     execute(connection, LOCK_VOCABULARY)
 
 
 def refresh_vocabulary(connection: Connection, product_ids: Sequence[int] | None) -> int:
-    """Bring the vocabulary up to date for these products (None: for all) and return how many words changed."""
+    """Update the vocabulary for these products (None for all) and return how many words changed."""
     ids = None if product_ids is None else list(product_ids)
     return int(execute(connection, REFRESH_VOCABULARY, {"product_ids": ids})[0][0])
 
 
 def refresh_documents(connection: Connection, product_ids: Sequence[int]) -> int:
-    """Rewrite the outdated search documents among those of these products and return how many were outdated."""
+    """Rewrite the outdated search documents of these products; return how many were outdated."""
     return len(execute(connection, REFRESH_DOCUMENTS, {"product_ids": list(product_ids)}))
 
 
 def refresh_language(connection: Connection, product_ids: Sequence[int]) -> int:
-    """Rewrite the documents of these products that are in another language than the shop's; return how many were."""
+    """Rewrite those documents of these products that are not in the shop's language; return how many."""
     return len(execute(connection, REFRESH_LANGUAGE, {"product_ids": list(product_ids)}))
 
 
 def refresh_batches(refresh: Callable[[Connection, Sequence[int]], int], product_ids: Sequence[int]) -> int:
     """Run ``refresh_documents`` or ``refresh_language`` in short transactions; return how many documents changed.
 
-    Afterwards the index's new entries are merged: those of the change that the message announces, too.
+    Afterwards the index's pending entries are merged, including those of the change that the message announces.
     """
     rewritten = 0
     for start in range(0, len(product_ids), BATCH):
@@ -78,24 +79,24 @@ def refresh_batches(refresh: Callable[[Connection, Sequence[int]], int], product
 
 
 def list_in_another_language(connection: Connection, limit: int) -> list[int]:
-    """Return products that a change of the language has still to index, none if no change is under way."""
+    """Return up to ``limit`` products still to be indexed after a language change; none if no change is under way."""
     return [int(row[0]) for row in execute(connection, IN_ANOTHER_LANGUAGE, {"limit": limit})]
 
 
 def announce_all(connection: Connection) -> list[int]:
-    """Have refresh_catalog index every product again; return the outbox ids to publish after commit.
+    """Make refresh_catalog reindex every product; return the outbox ids to publish after commit.
 
-    Products that another transaction is adding are not among them; ``refresh_language`` indexes those.
+    Products being added by a concurrent transaction are not included; ``refresh_language`` indexes those.
     """
     product_ids = [row[0] for row in execute(connection, ALL_PRODUCTS)]
     return bulk_writes.announce(connection, product_ids, "search")
 
 
 def end_change_of_language(connection: Connection) -> None:
-    """Search in the shop's language alone, once all documents are in it."""
+    """Search only in the shop's language from now on. Call it once all documents are in that language."""
     execute(connection, END_CHANGE_OF_LANGUAGE)
 
 
 def is_indexing(connection: Connection) -> bool:
-    """Whether documents are still in another language than the shop's."""
+    """Return whether some documents are still in a language other than the shop's."""
     return bool(execute(connection, IS_INDEXING)[0][0])

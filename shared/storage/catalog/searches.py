@@ -1,10 +1,10 @@
-"""What shoppers searched for, counted by day: how often, and how many products were found.
+"""Daily counts of what shoppers searched for: how often, and how many products were found.
 
-No user is stored. A client (``shared/event_origin.py``) counts once a day for a text, so that one client cannot inflate
-its count. Texts that look like an email or a long number are left out, since they may identify a person.
+No user is stored. A client (``shared/event_origin.py``) counts once a day per text, so that one client cannot inflate
+its count. Texts that look like an email address or a long number are left out, since they may identify a person.
 
-Requests do not wait: searches are collected and written in the background, at most once in FLUSH_S. A crash of the
-instance loses what it has collected.
+Requests do not wait: searches are buffered and written in the background, at most once every FLUSH_S. A crash of the
+instance loses its buffer.
 """
 
 import logging
@@ -26,14 +26,15 @@ from shared.storage.paging import PagedList, Place
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 2.0
-# A thread that is writing would otherwise find its connection closed, which counts as a failure of Postgres.
+# Seconds to wait at shutdown for a thread that is writing. It would otherwise find its connection closed, which counts
+# as a Postgres failure.
 CLOSING_S: Final = 1.0
-# collected searches beyond this are dropped, the oldest first: Postgres does not answer
+# Buffered searches beyond this number, as when Postgres is down, are dropped, oldest first.
 MAX_COLLECTED: Final = 5000
 MAX_QUERY: Final = 200
-# different texts of one client that count in a day
+# Maximum number of different texts that count per client and day.
 MAX_QUERIES_PER_CLIENT: Final = 200
-# an email, or a number as long as those of phones and cards
+# An email address, or a number as long as a phone or card number.
 _PERSONAL: Final = re.compile(r"@|(?:\d[ ./()+-]*){9}")
 
 # without_waiting() commits asynchronously: see shared/storage/people/search_history.py
@@ -76,7 +77,7 @@ SEARCHES: Final = PagedList(
 
 
 class CountedSearch(NamedTuple):
-    """A text, how often it was searched for, how many products the last search found, and when that was."""
+    """A text, how often it was searched for, how many products the last search found, and the time of that search."""
 
     query: str
     searches: int
@@ -101,7 +102,7 @@ _collected = _Collected()
 
 
 def query_of(text: str) -> str | None:
-    """Return a text as it is counted; None for an empty one, and for one that looks personal."""
+    """Return the normalized text under which a search counts; None if it is empty or looks personal."""
     query = canonical_name(" ".join(text.split()).lower())[:MAX_QUERY]
     return query if query and not _PERSONAL.search(query) else None
 
@@ -112,7 +113,7 @@ def note(text: str, results: int | None) -> None:
     query = query_of(text)
     if query is None or origin.crawler:
         return
-    # a vouched request comes from the shop's server, which counts for every one of its shoppers
+    # A vouched request comes from the shop's server, on behalf of any shopper, so it always counts.
     _collected.searches.append(_Search(query, results, None if origin.vouched else origin.client or ""))
     if time.monotonic() - _collected.flushed_at >= FLUSH_S:
         _collected.flushed_at = time.monotonic()
@@ -120,10 +121,10 @@ def note(text: str, results: int | None) -> None:
 
 
 def flush() -> None:
-    """Write what was collected. A failure is only logged, and what was collected is tried again."""
+    """Write the buffered searches. A failure is only logged, and they are retried."""
     collected = _collected
     with collected.is_flushing:
-        # one by one: requests go on adding, and what they add now must not be dropped unread
+        # One by one, because requests keep adding, and what they add now must not be lost.
         searches = [collected.searches.popleft() for _ in range(len(collected.searches))]
         try:
             record(searches)
@@ -133,16 +134,16 @@ def flush() -> None:
 
 
 def record(searches: Sequence[tuple[str, int | None, str | None]]) -> None:
-    """Count searches ``(query, results, client)``, each text as ``query_of`` returns it. Without a client all count."""
+    """Count searches ``(query, results, client)``, with ``query`` from ``query_of``. Without a client, each counts."""
     if searches:
         queries, results, clients = zip(*searches, strict=True)
         write(RECORD, queries=list(queries), results=list(results), clients=list(clients))
 
 
 def page(days: int, results: int | None, place: Place) -> tuple[list[CountedSearch], int, str | None]:
-    """Return the searches of the last ``days`` days, the most frequent first, their total and the next page's cursor.
+    """Return the searches of the last ``days`` days, most frequent first, their total and the next page's cursor.
 
-    ``results`` : only texts whose last search found this many products. Raises InvalidRequest for a wrong cursor.
+    ``results`` : only texts whose last search found this many products. Raises InvalidRequest for an invalid cursor.
     """
     rows, total, following = SEARCHES.read(place, days=days, results=results)
     return [CountedSearch(*row) for row in rows], total, following
@@ -150,7 +151,7 @@ def page(days: int, results: int | None, place: Place) -> tuple[list[CountedSear
 
 @closed_on_reset
 def close() -> None:
-    """Forget what was collected, once what is being written is written or CLOSING_S have passed."""
+    """Discard the buffer, after waiting up to CLOSING_S seconds for a write in progress."""
     global _collected
     if _collected.is_flushing.acquire(timeout=CLOSING_S):
         _collected.is_flushing.release()

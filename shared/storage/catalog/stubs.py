@@ -1,7 +1,7 @@
-"""Stubs: products that events named before the catalog had them, to be enriched by the next import.
+"""Stubs: placeholders for products that events named before the catalog had them, to be completed by an import.
 
-A stub is inactive, so that no answer shows it, and its name is its ``external_id``. An import of that id completes it,
-and it keeps its history. The shop's setting ``unknown_products`` says whether events create stubs.
+A stub is inactive, so no response shows it, and its name is its ``external_id``. An import of that id completes it and
+keeps its history. The shop's setting ``unknown_products`` determines whether events create stubs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.clients.postgres import run_prepared
 from shared.storage.operations import shop
 
-# Any client can send events, so the number of products that they add is limited.
+# Any client can send events, so the number of products that events can add is limited.
 MAX_STUBS: Final = 10_000
 ADD: Final = f"""
 INSERT INTO products (external_id, name, price, quantity, is_active)
@@ -24,7 +24,7 @@ ON CONFLICT (external_id) DO NOTHING"""
 
 
 def add_unknown(events: Iterable[Mapping[str, Any]]) -> None:
-    """Add a stub for each product that events name by an unknown ``external_id``, if the shop's setting says so."""
+    """Add a stub for each unknown ``external_id`` in the events, if the shop's setting ``unknown_products`` says so."""
     named = {event["external_id"] for event in events if event.get("external_id") is not None}
     if named and shop.current().unknown_products == "stub":
         run_prepared(ADD, external_ids=sorted(named))

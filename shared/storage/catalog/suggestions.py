@@ -9,31 +9,31 @@ from shared.storage.catalog import corrections
 from shared.storage.catalog.text_query import TEXT_QUERY, text_parameters
 from shared.storage.catalog.variants import GROUP_KEY
 
-# Suggestions are chosen among this many matching products, the most purchased ones.
+# Suggestions are chosen from this many of the most purchased matching products.
 MAX_MATCHES: Final = 300
-# A letter or two begin the words of nearly every product, also after other words: suggestions then come from this many
-# of the most purchased products.
+# Nearly every product has a word that begins with one or two given letters, even after other words. If the last word
+# has at most MAX_SHORT letters, suggestions come from the MAX_POPULAR most purchased products.
 MAX_SHORT: Final = 2
 MAX_POPULAR: Final = 1000
-# Without the products that were never bought, many matches are joined with few rows of one index.
+# Products never bought are left out, so that many matches are joined with few index rows.
 _EVERY_PRODUCT: Final = """(
         SELECT p.id, p.document, coalesce(s.purchase_count, 0) AS purchases
         FROM products p
         LEFT JOIN (SELECT product_id, purchase_count FROM product_stats WHERE purchase_count > 0) AS s
         ON s.product_id = p.id
         WHERE p.is_active)"""
-# OFFSET 0 has the planner read these products by their ids, not every product that matches.
+# OFFSET 0 makes the planner look these products up by id instead of reading every match.
 _POPULAR_PRODUCTS: Final = f"""(
         SELECT p.id, p.document, s.purchase_count AS purchases
         FROM (SELECT product_id, purchase_count FROM product_stats
               ORDER BY purchase_count DESC, product_id LIMIT {MAX_POPULAR}) AS s
         JOIN products p ON p.id = s.product_id WHERE p.is_active OFFSET 0)"""
 
-# Products: those that match by name first, then the most purchased; one of the variants of a product, in stock if any
-# is. Categories: the shortest names first. Words that complete the last word: the most frequent in the catalog or,
-# after other words, in the products that match those.
-# The operators of text_pattern_ops compare code points: words that begin with the last one lie between it and itself
-# followed by the last code point.
+# Products: name matches first, then the most purchased; one variant per product, in stock if any is. Categories: the
+# shortest names first. Words that complete the last word: the most frequent in the catalog or, after other words, in
+# the products that match those.
+# The operators of text_pattern_ops compare code points: words with the last word as a prefix lie between it and itself
+# followed by the highest code point.
 _SUGGEST: Final = f"""
 WITH text_query AS MATERIALIZED ({TEXT_QUERY}), typed AS MATERIALIZED (
     SELECT words, words[cardinality(words)] AS last, words[1:cardinality(words) - 1] AS completed, shown
@@ -77,7 +77,7 @@ SELECT json_build_object(
     'categories', (SELECT json_agg(name ORDER BY length(name), name) FROM chosen_categories),
     'words', (SELECT json_agg(coalesce(shown, word) ORDER BY products DESC, word) FROM completions))::text"""
 
-# only fixed fragments of this module replace the name in braces
+# Only fixed fragments of this module replace the name in braces.
 SUGGEST: Final = _SUGGEST.replace("{products}", _EVERY_PRODUCT)
 SUGGEST_POPULAR: Final = _SUGGEST.replace("{products}", _POPULAR_PRODUCTS)
 
@@ -97,8 +97,8 @@ def _read_matches(search: str, k: int) -> dict[str, Any]:
 def suggest(text: str, k: int) -> list[dict[str, Any]]:
     """Return up to ``k`` suggestions: queries, then categories, then products.
 
-    Each is ``{text, kind}``, a product also ``{product_id, external_id}``. If nothing matches, the text is corrected
-    first, and the corrected text is the first suggestion.
+    Each is ``{text, kind}``; a product also has ``{product_id, external_id}``. If nothing matches, the text is
+    corrected, and the corrected text is the first suggestion.
     """
     matches = _read_matches(text, k)
     queries: list[str] = []
@@ -110,7 +110,7 @@ def suggest(text: str, k: int) -> list[dict[str, Any]]:
         matches = _read_matches(queries[0], k)
     words = matches["typed"] or ()
     queries += [" ".join([*words[:-1], word]) for word in matches["words"] or ()]
-    # at most a third queries and a quarter categories: most suggestions should be products
+    # At most a third are queries and a quarter categories, since most suggestions should be products.
     texts = list(dict.fromkeys(queries))[: max(k // 3, 1)]
     suggestions: list[dict[str, Any]] = [{"text": query, "kind": "query"} for query in texts]
     suggestions += [{"text": name, "kind": "category"} for name in (matches["categories"] or ())[: k // 4]]

@@ -1,4 +1,4 @@
-"""Synonyms of searches: who searches for ``term`` also finds ``meant``. The function ``search_query`` reads them."""
+"""Search synonyms: a search for ``term`` also finds ``meant``. The SQL function ``search_query`` reads them."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -35,8 +35,8 @@ def list_synonyms() -> list[Synonym]:
 def add(connection: Connection, term: str, meant: str, *, two_way: bool) -> Synonym:
     """Add a synonym.
 
-    Raises InvalidRequest if a text has no words or both are the same to the search, and Conflict if there is one of
-    these texts already, or too many.
+    Raises InvalidRequest if a text has no words or if search treats both as equal, and Conflict if a synonym of these
+    texts already exists or there are too many synonyms.
     """
     term_key, meant_key, total = execute(connection, KEYS, {"term": term, "meant": meant})[0]
     for field, key in (("term", term_key), ("meant", meant_key)):

@@ -1,4 +1,4 @@
-"""The full-text query of a search. PostgreSQL takes the text apart, by the functions that wrote the documents.
+"""The full-text query of a search. PostgreSQL tokenizes the text with the functions that built the documents.
 
 docs/decisions/0040-one-tokenisation.md
 """
@@ -10,8 +10,8 @@ from shared.clients.postgres import read
 # Which products match: those with all words, with all but one of them, or with any.
 Matching = Literal["all", "most", "any"]
 
-# Three columns: `matching` decides which products match; `complete` takes every word as complete, and ranks them;
-# `title_key` is that of the products whose title is the text.
+# Three columns: `matching` decides which products match; `complete` treats every word as complete and ranks the
+# matches; `title_key` is the key of products whose title equals the text.
 TEXT_QUERY: Final = """
     SELECT matching, complete, search_key(:search) AS title_key FROM search_query(:search, :how)"""
 
@@ -21,11 +21,11 @@ def text_parameters(search: str, how: Matching = "all") -> dict[str, Any]:
     return {"search": search, "how": how}
 
 
-# as text: the driver has no type for queries
+# As text, because the driver has no type for tsquery.
 _READ: Final = f"SELECT matching::text, complete::text, title_key FROM ({TEXT_QUERY}) AS q"
 
 
 def read_text_query(search: str, how: Matching) -> dict[str, Any]:
-    """Return the columns of TEXT_QUERY as parameters of a statement: the planner then knows how many products match."""
+    """Return the columns of TEXT_QUERY as statement parameters, from which the planner can estimate the matches."""
     matching, complete, title_key = read(_READ, **text_parameters(search, how))[0]
     return {"matching": matching, "complete": complete, "title_key": title_key}

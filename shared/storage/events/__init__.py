@@ -1,4 +1,4 @@
-"""Events: storing them from messages or in bulk, what is rejected, and the messages that leave with a transaction.
+"""Events: storing them from messages or in bulk, rejected events, and the outbox.
 
-May import ``shared.clients``, ``shared.domain`` and ``shared.messages``, and no other room.
+May import ``shared.clients``, ``shared.domain`` and ``shared.messages``, but no sibling package.
 """

@@ -1,8 +1,8 @@
-"""Which events count in what all shoppers see, as SQL that the statements storing and counting events share.
+"""Which events count towards what all shoppers see: SQL shared by the statements that store and count events.
 
 An event that is vouched for counts in full, any other within the bounds of shared/domain/counting.py: ``daily_caps``
-holds how often each visitor and each client counted today. The statements have scopes of their own there, since either
-function may be redelivered alone. docs/decisions/0025-what-counts.md has the rules.
+records how often each visitor and each client has counted today. Storing and counting use separate scopes there, since
+a message may be redelivered to either function alone. docs/decisions/0025-what-counts.md has the rules.
 
 The fragments read the parameters of ``parameters()``.
 """
@@ -13,22 +13,22 @@ from typing import Any, Final
 from shared.domain.counting import MAX_EVENTS_PER_MINUTE, MAX_PER_CLIENT, SEEN_WITHIN_DAYS
 from shared.event_origin import Origin
 
-# The day is that of storing: a client may give its events any time.
+# The day is when the event is stored, because a client may give its events any time.
 CAPS_KEY: Final = "day, party, product_id, scope"
 VISITOR: Final = "hashtextextended('visitor ' || cast(:user_id AS text), 0)"
 CLIENT: Final = "hashtextextended('client ' || cast(:client AS text), 0)"
 IS_MACHINE: Final = f"""EXISTS (
         SELECT FROM daily_caps
         WHERE day = cast(:day AS date) AND party = {VISITOR} AND product_id = 0 AND scope = 'machine')"""
-# events by which the visitor saw the product of the purchase {purchase}; an index of users' events leads to them
+# Events that show that the visitor saw the product of the purchase {purchase}; found by the index on users' events.
 SEEN: Final = f"""e.product_id = {{purchase}}.product_id AND e.event_type IN ('view', 'add_to_cart')
               AND e.occurred_at <= {{purchase}}.occurred_at
               AND e.occurred_at > {{purchase}}.occurred_at - interval '{SEEN_WITHIN_DAYS} days'"""
 
 
 def admit(candidates: str, visitors: str, clients: str) -> str:
-    """Return two common table expressions: rows of ``candidates`` (product_id, scope) that are the visitor's first
-    today, and those of them that the client has left. Each inserts in key order.
+    """Return two common table expressions: the rows of ``candidates`` (product_id, scope) that are the visitor's first
+    today, and those of them within the client's daily limit. Each inserts in key order.
     """
     return f"""{visitors} AS (
     INSERT INTO daily_caps ({CAPS_KEY}, count)
@@ -43,9 +43,9 @@ def admit(candidates: str, visitors: str, clients: str) -> str:
 )"""
 
 
-# The CTE ``countable`` of a statement with ``new`` and ``account``, for events that are vouched for
+# The CTE ``countable``, for a statement with the CTEs ``new`` and ``account``: for events that are vouched for …
 ALL_COUNT: Final = "countable AS (SELECT event_id, product_id, event_type, occurred_at FROM new)"
-# and for any others
+# … and for all others.
 BOUNDED: Final = f"""minutes AS (
     -- Events of this message and of stored ones, by the minutes of this message. Those minutes alone are read, and no
     -- more of each than decides: a client may write any number of events, and name any times.
@@ -87,7 +87,7 @@ BOUNDED: Final = f"""minutes AS (
 
 
 def parameters(user_id: str, origin: Origin, day: date | None) -> dict[str, Any]:
-    """Return the parameters that bound how much events count; senders that are unknown are one client."""
+    """Return the parameters of the fragments; all unknown senders together are one client."""
     return {
         "user_id": user_id,
         "client": origin.client or "",

@@ -1,8 +1,8 @@
-"""Load events in bulk, and derive everything from them, in a few set-based statements.
+"""Bulk-load events and all data derived from them in a few set-based statements.
 
-The rules are those of one message (event_ids.py and ingestion.py): ``event_ids`` decides what is new, and only
-new rows are counted and folded. So each event of a history counts once, however often it is loaded, in parts or into a
-running shop.
+The rules are the same as for a message (event_ids.py and ingestion.py): ``event_ids`` decides which events are new, and
+only new ones are counted and folded. So each event of a history counts once, even if the history is loaded repeatedly,
+in parts or into a running shop.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ from shared.domain.order_events import ORDER_ID_CHARACTERS
 from shared.storage.events.decayed_sums import DECAY, FACETS, fold
 from shared.storage.events.event_ids import CONFLICT, ORDER_LINE, personal_key
 
-# `position` is the caller's number of the row; `external_id` or `product_id` names the product, a search has neither
+# `position` is the caller's row number; `external_id` or `product_id` names the product, and a search has neither.
 STAGE: Final = (
     """CREATE TEMP TABLE IF NOT EXISTS history_rows (
     position bigint NOT NULL, event_id uuid NOT NULL, user_key text NOT NULL, external_id text, product_id bigint,
     event_type text NOT NULL, quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text,
     metadata jsonb
 ) ON COMMIT DROP""",
-    # `key` is the id under which the row counts (event_ids.py), `event_id` the id that it names
+    # `key` is the id under which the row counts (event_ids.py), `event_id` the id given in the row.
     """CREATE TEMP TABLE IF NOT EXISTS history_checked (
     position bigint NOT NULL, event_id uuid NOT NULL, key uuid NOT NULL, user_key text NOT NULL, product_id bigint,
     event_type text NOT NULL, quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text,
@@ -33,21 +33,21 @@ STAGE: Final = (
     event_id uuid NOT NULL, sent_id uuid NOT NULL, user_key text NOT NULL, product_id bigint, event_type text NOT NULL,
     quantity integer NOT NULL, occurred_at timestamptz NOT NULL, session_id text, metadata jsonb
 ) ON COMMIT DROP""",
-    # weights of each user's new events by product, decayed to the user's last new event
+    # Sums of the weights of each user's new events by product, decayed to the time of the user's last new event.
     """CREATE TEMP TABLE IF NOT EXISTS history_pairs (
     user_id bigint NOT NULL, product_id bigint NOT NULL, decayed double precision NOT NULL, latest timestamptz NOT NULL
 ) ON COMMIT DROP""",
-    # events that were stored before and did not count until now
+    # Events stored earlier that did not count until now.
     """CREATE TEMP TABLE IF NOT EXISTS history_vouched (
     event_id uuid NOT NULL, sent_id uuid NOT NULL, user_key text NOT NULL, user_id bigint NOT NULL, product_id bigint,
     event_type text NOT NULL, occurred_at timestamptz NOT NULL
 ) ON COMMIT DROP""",
-    # lines of orders that nothing vouched for until now, whether their purchases counted or not
+    # Order lines that were not vouched for until now, whether or not their purchases counted.
     """CREATE TEMP TABLE IF NOT EXISTS history_vouched_lines (
     event_id uuid NOT NULL, user_id bigint NOT NULL
 ) ON COMMIT DROP""",
     "TRUNCATE history_rows, history_checked, history_new, history_pairs, history_vouched, history_vouched_lines",
-    # aggregates over a whole chunk stay in memory
+    # Keeps aggregates over a whole chunk in memory.
     "SET LOCAL work_mem = '64MB'",
 )
 COLUMNS: Final = (
@@ -64,21 +64,21 @@ COLUMNS: Final = (
 )
 COPY: Final = f"COPY history_rows ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)"
 
-# the shop's own id wins over Aisle's
+# The shop's own id takes precedence over Aisle's.
 _PRODUCT: Final = """LEFT JOIN products own ON own.external_id = r.external_id
     LEFT JOIN products ours ON r.external_id IS NULL AND ours.id = r.product_id"""
 UNKNOWN_PRODUCTS: Final = f"""
 SELECT r.position, coalesce(r.external_id, r.product_id::text) FROM history_rows r {_PRODUCT}
 WHERE coalesce(r.external_id, r.product_id::text) IS NOT NULL AND coalesce(own.id, ours.id) IS NULL
 ORDER BY r.position"""
-# only for months that occur: a single old row must not create hundreds of partitions
+# Only for months that occur, so that a single old row does not create hundreds of partitions.
 PARTITIONS: Final = """
 SELECT sum(ensure_event_partitions(month, month)) FROM (
     SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month
     FROM history_rows ORDER BY 1) AS months"""
-# Rows of known products, each with its key and the fault of its id: the rules of event_ids.py for many people at once.
-# Of several rows of one id, the first one decides. Tables that grow with the shop's history are looked up row by row,
-# which LATERAL and LIMIT force beside PLAN_IN_BULK: a join would read the whole history for every chunk.
+# Rows of known products, each with its key and any fault of its id: the rules of event_ids.py, for many people at once.
+# Of several rows with one id, the first decides. Tables that grow with the shop's history are looked up row by row,
+# which LATERAL and LIMIT force despite PLAN_IN_BULK; a join would read the whole history for every chunk.
 _PERSON: Final = "coalesce('row ' || coalesce(u.merged_into, u.id), 'id ' || r.user_key)"
 _STORED: Final = """LEFT JOIN LATERAL (
         SELECT user_id, product_id, event_type, quantity FROM events
@@ -158,7 +158,7 @@ INSERT INTO history_new
 SELECT key, event_id, user_key, product_id, event_type, quantity, occurred_at, session_id, metadata
 FROM history_checked c JOIN fresh f(key) USING (key) WHERE fault IS NULL AND NOT is_known"""
 FAULTS: Final = "SELECT position, fault FROM history_checked WHERE fault IS NOT NULL ORDER BY position"
-# In the order of ids, as a merge locks them, before anything of theirs is written.
+# Locks users in id order, as a merge does, before any of their data is written.
 LOCK_USERS: Final = """
 SELECT count(*) FROM (
     SELECT id FROM users
@@ -166,19 +166,20 @@ SELECT count(*) FROM (
        OR id IN (SELECT user_id FROM history_vouched_lines)
     ORDER BY id FOR NO KEY UPDATE
 ) AS locked"""
-# A row that would not change is not written: each chunk of a history has events of most users, and a version of each
-# row for each chunk makes the table as many times as large.
+# Unchanged rows are not rewritten: each chunk of a history has events of most users, and a new version of each user's
+# row per chunk would multiply the table's size by the number of chunks.
 USERS: Final = """
 INSERT INTO users (external_id, created_at, last_seen_at)
 SELECT user_key, least(min(occurred_at), now()), max(occurred_at) FROM history_new GROUP BY user_key ORDER BY user_key
 ON CONFLICT (external_id) DO UPDATE SET last_seen_at = EXCLUDED.last_seen_at
 WHERE users.last_seen_at < EXCLUDED.last_seen_at"""
-# In order of time, so that a range of blocks has few days: the index on times is one of ranges.
+# Inserted in order of time, so that each block range covers few days, as the BRIN index on times needs.
 EVENTS: Final = """
 INSERT INTO events (event_id, user_id, product_id, event_type, quantity, occurred_at, session_id, metadata)
 SELECT n.event_id, u.id, n.product_id, n.event_type, n.quantity, n.occurred_at, n.session_id, n.metadata
 FROM history_new n JOIN users u ON u.external_id = n.user_key ORDER BY n.occurred_at"""
-# A history is vouched for: what it repeats counts, as in VOUCH of ingestion.py. Looked up row by row.
+# A history is vouched for, so events that it repeats count from now on, as in VOUCH of ingestion.py. Looked up row by
+# row.
 UNCOUNTED: Final = """
 INSERT INTO history_vouched
 SELECT DISTINCT ON (c.key) c.key, c.event_id, c.user_key, s.user_id, s.product_id, s.event_type, s.occurred_at
@@ -200,7 +201,7 @@ CROSS JOIN LATERAL (
 WHERE c.is_known AND c.fault IS NULL AND c.event_type = 'purchase'
   AND NOT EXISTS (SELECT FROM history_new n WHERE n.event_id = c.key)"""
 COUNT_VOUCHED: Final = "SELECT (SELECT count(*) FROM history_vouched), (SELECT count(*) FROM history_vouched_lines)"
-# Another message may vouch for an event meanwhile; only one of the two counts it.
+# A concurrent message may vouch for the same event; only one of the two counts it.
 VOUCH: Final = (
     "SET LOCAL enable_nestloop = on",
     """
@@ -228,8 +229,8 @@ INSERT INTO product_stats (product_id, views)
 SELECT product_id, count(*) FROM {_COUNTABLE}
 WHERE event_type = 'view' AND product_id IS NOT NULL GROUP BY 1 ORDER BY 1
 ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.views"""
-# The same keys as update_popularity's (purchase_counts.py), which may see these purchases too: of one that it has seen,
-# the key under which it did.
+# Uses the same keys as update_popularity (purchase_counts.py), which may receive these purchases too; a purchase that
+# it has already counted keeps the key that it was counted under.
 PURCHASE_COUNTS: Final = f"""
 WITH purchases AS MATERIALIZED (
     SELECT n.product_id, CASE WHEN EXISTS (SELECT FROM order_items i WHERE i.event_id = n.sent_id) THEN n.sent_id
@@ -292,7 +293,7 @@ WHERE h.decayed > 0 AND p.price > 0 GROUP BY h.user_id, h.latest ORDER BY h.user
 ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
-# what a later refund gives back
+# The lines that a later refund may return.
 LINES: Final = f"""
 INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, vouched, occurred_at)
 SELECT n.event_id, n.sent_id, u.id, n.metadata ->> 'order_id', n.product_id, n.quantity, p.price, true, n.occurred_at
@@ -301,9 +302,9 @@ WHERE n.event_type = 'purchase' AND length(n.metadata ->> 'order_id') BETWEEN 1 
 -- as RECORDED of refunds.py
 ON CONFLICT DO NOTHING"""
 NEW_DATES: Final = "SELECT DISTINCT (occurred_at AT TIME ZONE shop.time_zone)::date FROM history_new, shop ORDER BY 1"
-# Every statement reads all rows; for tables that were just empty the planner would choose a look-up for each row.
+# Every statement reads all rows, but for tables that were empty until now the planner would choose a lookup per row.
 PLAN_IN_BULK: Final = ("SET LOCAL enable_nestloop = off", "SET LOCAL work_mem = '64MB'")
-# pg_class has no estimates for tables that were just filled
+# pg_class has no estimates yet for tables that have just been filled.
 ANALYZE: Final = """ANALYZE categories, products, search_entries, product_stats, users, events, event_ids,
     event_counts_hourly, user_purchases, user_preferences, user_price_bands, daily_event_stats, counted_purchases"""
 
@@ -312,9 +313,9 @@ ANALYZE: Final = """ANALYZE categories, products, search_entries, product_stats,
 class Loaded:
     """Result of ``append``.
 
-    stored, known : how many events were new, and how many were stored before.
-    unknown_products : ``(position, product)`` of rows of unknown products.
-    faults : ``(position, reason)`` of rows whose id is that of another event.
+    stored, known : how many events were new, and how many were already stored.
+    unknown_products : ``(position, product)`` of each row with an unknown product.
+    faults : ``(position, reason)`` of each row whose id belongs to another event.
     dates : days of the new events, in the shop's time zone.
     """
 
@@ -326,13 +327,13 @@ class Loaded:
 
 
 def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
-    """Store events inside the caller's transaction and derive everything but ``daily_event_stats`` from the new ones.
+    """Store events inside the caller's transaction and update all derived data except ``daily_event_stats``.
 
-    Events that were stored before and did not count, since nothing vouched for them, count from now on. Lines of orders
-    that nothing vouched for are vouched for, whether their purchases counted or not.
-    ``streams`` are binary files of CSV without a header, in the order of ``COLUMNS``. Afterwards pass all
-    dates to ``refresh`` of shared/storage/operations/daily_stats.py, once. Cost is linear in the rows; Postgres needs
-    about 300 bytes of temporary space for each.
+    Events stored earlier that did not count because nothing vouched for them count from now on. Order lines that were
+    not vouched for become so, whether or not their purchases counted.
+    ``streams`` are binary files of CSV without a header, with columns in the order of ``COLUMNS``. Afterwards, call
+    ``refresh`` of shared/storage/operations/daily_stats.py once with all returned dates. Cost is linear in the number
+    of rows; Postgres needs about 300 bytes of temporary space per row.
     """
     for statement in (*PLAN_IN_BULK, *STAGE):
         execute(connection, statement)
@@ -361,7 +362,7 @@ def append(connection: Connection, streams: Iterable[Any]) -> Loaded:
         for statement in (USERS, EVENTS):
             execute(connection, statement)
     if stored or uncounted:
-        # rows that messages count too are written once, in key order
+        # Rows that messages also update are written only once, in key order.
         for statement in (HOURLY, VIEWS, PURCHASE_COUNTS):
             execute(connection, statement)
     if stored:

@@ -1,8 +1,8 @@
-"""Dead letters: messages that no attempt delivered, listed and published again to the topic that they came from.
+"""Dead letters: messages whose delivery failed at every attempt, listed and republished to their original topic.
 
 Each topic has a subscription ``<topic>-dead-letter`` that holds them. A message takes effect exactly once, so it may go
-again to all subscriptions of its topic, including those that had already processed it. A message that is published
-again carries the attribute REPLAYED_AT: the job ``replay_dead_letters`` does so once, and leaves what comes back.
+again to all subscriptions of its topic, including those that have already processed it. A republished message carries
+the attribute REPLAYED_AT; the job ``replay_dead_letters`` republishes each message once, and leaves those that return.
 """
 
 import base64
@@ -21,19 +21,19 @@ from shared.settings import settings
 log = logging.getLogger(__name__)
 
 SUFFIX: Final = "-dead-letter"
-# the prefix of the attributes that Pub/Sub adds to a dead letter
+# Prefix of the attributes that Pub/Sub adds to a dead letter.
 ADDED_PREFIX: Final = "CloudPubSubDeadLetter"
 PULL_TIMEOUT_S: Final = 3.0
 PULL_BATCH: Final = 1000
-# of one run of the job; the next run continues
+# Maximum messages republished per run of the job; the next run continues.
 MAX_NEW: Final = 20_000
 
 
 class DeadLetter(NamedTuple):
     """A dead letter; ``data`` is text if it is valid UTF-8, otherwise base64.
 
-    ``replayed_at`` is when it was last published again, None if it never was. ``permanent_fault`` is why no subscriber
-    can read it, None if one may.
+    ``replayed_at`` is when it was last republished, or None. ``permanent_fault`` is the reason why no subscriber can
+    ever read it, or None.
     """
 
     topic: str
@@ -59,7 +59,7 @@ def _pull(topic: str, limit: int) -> list[Any]:
             subscription=_path(topic), max_messages=limit, timeout=PULL_TIMEOUT_S, retry=None
         )
     except exceptions.DeadlineExceeded:
-        # a pull from an empty subscription waits for the next message
+        # A pull from an empty subscription waits for the next message until it times out.
         return []
     except exceptions.GoogleAPIError as error:
         raise PubSubUnavailable(f"Pub/Sub does not list the dead letters of {topic}: {str(error)[:300]}") from error
@@ -67,14 +67,14 @@ def _pull(topic: str, limit: int) -> list[Any]:
 
 
 def peek(topics: Sequence[str], limit: int) -> list[DeadLetter]:
-    """Return up to ``limit`` dead letters of each topic and leave them waiting. Raises PubSubUnavailable.
+    """Return up to ``limit`` dead letters of each topic and leave them in place. Raises PubSubUnavailable.
 
-    The topics are asked at once: a pull from an empty subscription lasts until Pub/Sub gives up waiting, at most
-    PULL_TIMEOUT_S.
+    The topics are pulled concurrently, because a pull from an empty subscription lasts until Pub/Sub stops waiting, at
+    most PULL_TIMEOUT_S.
     """
-    pubsub.subscriber()  # made once, not by each thread
+    pubsub.subscriber()  # created once, not by each thread
     with ThreadPoolExecutor(len(topics), thread_name_prefix="dead-letters") as pool:
-        # each with a copy of the context, which names the request in log lines
+        # Each with a copy of the context, so that its log lines name the request.
         futures = [pool.submit(copy_context().run, _peek, topic, limit) for topic in topics]
         return [letter for future in futures for letter in future.result()]
 
@@ -86,10 +86,10 @@ def _peek(topic: str, limit: int) -> list[DeadLetter]:
 
 
 def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) -> tuple[list[str], int]:
-    """Publish up to ``limit`` dead letters to their topic again; ``message_ids`` restricts it to these.
+    """Republish up to ``limit`` dead letters to their topic, or only those among them in ``message_ids``.
 
-    Returns the ids of the published messages, and how many pulled messages stay. A message leaves the subscription
-    once Pub/Sub has stored it again. Raises PubSubUnavailable if nothing could be published.
+    Returns the ids of the published messages, and how many pulled messages remain. A message is removed from the
+    subscription once Pub/Sub has stored it again. Raises PubSubUnavailable if nothing could be published.
     """
     received = _pull(topic, limit)
     chosen = [letter for letter in received if message_ids is None or letter.message.message_id in message_ids]
@@ -102,10 +102,10 @@ def replay(topic: str, limit: int, message_ids: frozenset[str] | None = None) ->
 
 
 def replay_new(topic: str) -> tuple[int, int]:
-    """Publish the dead letters of a topic that never were replayed and that a subscriber can read.
+    """Republish the dead letters of a topic that were never replayed before and that a subscriber can read.
 
-    Returns the numbers of those published, at most MAX_NEW, and of those left. Raises PubSubUnavailable if Pub/Sub
-    takes none.
+    Returns how many were published, about MAX_NEW at most, and how many pulled ones remain. Raises PubSubUnavailable if
+    Pub/Sub accepts none.
     """
     done, left = 0, dict[str, Any]()
     failure: Exception | None = None
@@ -115,7 +115,7 @@ def replay_new(topic: str) -> tuple[int, int]:
             break
         published, failure = _publish(topic, [letter for letter in received if _is_new(topic, letter.message)])
         done += len(published)
-        # kept until the end: a letter that is released comes with the next pull
+        # Held until the end, because a released letter would come back with the next pull.
         left |= {letter.message.message_id: letter for letter in received if letter not in published}
     _release(topic, list(left.values()))
     if failure is not None and not done:
@@ -128,9 +128,9 @@ def _is_new(topic: str, message: Any) -> bool:
 
 
 def _publish(topic: str, letters: Sequence[Any]) -> tuple[list[Any], Exception | None]:
-    """Publish letters again and take those that Pub/Sub stored from the subscription; return them, and a failure.
+    """Republish letters and acknowledge those that Pub/Sub stored; return these and the last failure, or None.
 
-    After the first letter that Pub/Sub refuses, none is sent: those that were sent before it must still be waited for.
+    After the first letter that cannot be sent, no more are sent; those sent before it are still awaited.
     """
     from google.api_core.exceptions import GoogleAPIError
 
@@ -155,13 +155,13 @@ def _publish(topic: str, letters: Sequence[Any]) -> tuple[list[Any], Exception |
         try:
             pubsub.subscriber().acknowledge(subscription=_path(topic), ack_ids=[letter.ack_id for letter in published])
         except GoogleAPIError as error:
-            # they come again and are published again, which changes nothing; no further ones until then
+            # They are delivered and republished again, which has no effect; publish no more until then.
             failure = error
     return published, failure
 
 
 def _release(topic: str, letters: Sequence[Any]) -> None:
-    """Return letters to the subscription at once, by a deadline of 0, so that the next pull gets them again."""
+    """Return letters to the subscription at once, with an ack deadline of 0, so that the next pull gets them again."""
     from google.api_core.exceptions import GoogleAPIError
 
     try:
@@ -177,7 +177,7 @@ def _original(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _replayed(attributes: Mapping[str, str], now: str) -> dict[str, str]:
-    """Return the original attributes, with the times of the first publication and of this one."""
+    """Return the original attributes plus the times of the first publication and of this one."""
     published_at = attributes.get(f"{ADDED_PREFIX}SourceTopicPublishTime")
     return ({PUBLISHED_AT: published_at} if published_at else {}) | _original(attributes) | {REPLAYED_AT: now}
 

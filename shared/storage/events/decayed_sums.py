@@ -1,15 +1,15 @@
-"""A user's decayed sums by category, brand, tag and price: SQL fragments that shared/domain/preferences.py explains."""
+"""A user's decayed sums by category, brand, tag and price: SQL fragments, explained in shared/domain/preferences.py."""
 
 from typing import Final
 
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 
-# the share of a decayed sum that remains after the time between two points: `decay` of shared/domain/preferences.py
+# The share of a decayed sum that remains after the time between two instants: `decay` of shared/domain/preferences.py.
 DECAY: Final = (
     "power(2::float8, -least(abs(extract(epoch FROM {later} - {earlier})::float8)"
     f" / {HALF_LIFE.total_seconds()}, {MAX_HALVINGS}))"
 )
-# an item of FROM: what a row with the columns of a product adds to a user's preferences
+# A FROM item: what a row with a product's columns adds to a user's preferences.
 FACETS: Final = """LATERAL (
         SELECT 'category' AS kind, {product}.category_id::text AS key WHERE {product}.category_id IS NOT NULL
         UNION ALL SELECT 'brand', {product}.brand WHERE {product}.brand IS NOT NULL

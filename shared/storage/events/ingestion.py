@@ -1,11 +1,11 @@
-"""Storing the events of a message: one statement is the transaction, and each event takes effect once.
+"""Store the events of a message in a single statement, which is its own transaction; each event takes effect once.
 
-``event_ids`` decides which events are new, and only those are counted and folded into preferences. A message with an id
-that is known takes a second statement, which sees whose id it is (event_ids.py). Rows that several
-messages may update at the same time are written in key order, so that messages never deadlock.
+``event_ids`` decides which events are new, and only those are counted and folded into preferences. A message with an
+already known id needs a second statement, which checks whose id it is (event_ids.py). Rows that several messages may
+update concurrently are written in key order, so that messages never deadlock.
 See docs/decisions/0007-exactly-once-in-one-statement.md.
 
-What all shoppers see counts an event that is vouched for in full, and any other within bounds (bounds.py).
+Towards what all shoppers see, an event that is vouched for counts in full, and any other within bounds (bounds.py).
 """
 
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ from shared.storage.events.refunds import RECORDED
 NAMED_TWICE: Final = (
     "the refund names this product twice, by product_id and by external_id; name it once and add up its pieces"
 )
-# of a message whose ids others store at the same time
+# Maximum attempts for a message whose ids other messages store at the same time.
 MAX_ATTEMPTS: Final = 5
 
-# {key}, {is_known}, {is_other} and {known} are those of event_ids.py, or what they are while no id is known;
-# {countable} is that of bounds.py
+# {key}, {is_known}, {is_other} and {known} come from event_ids.py, or are constants as long as no id is known;
+# {countable} comes from bounds.py.
 _STORE: Final = f"""
 WITH {SENDER}, checked AS MATERIALIZED (
     SELECT e.*, {{key}} AS key, {{is_known}} AS is_known, p.category_id, p.brand, p.tags, p.price,
@@ -158,7 +158,8 @@ SELECT (SELECT count(*) FROM new) AS stored, (SELECT count(*) FROM rejected) AS 
 """
 _UNKNOWN: Final = {"key": "e.event_id", "is_known": "false", "is_other": "", "known": ""}
 _KNOWN: Final = {"key": KEY, "is_known": IS_KNOWN, "is_other": IS_OTHER, "known": KNOWN}
-# Each for almost all messages, of which no id is known, as the insert into `event_ids` proves; and for the others.
+# Each in two forms: for the vast majority of messages, none of whose ids is known, which the insert into `event_ids`
+# verifies; and for the rest.
 STORE: Final = (
     _STORE.format(**_UNKNOWN, countable=bounds.ALL_COUNT),
     _STORE.format(**_KNOWN, countable=bounds.ALL_COUNT),
@@ -167,8 +168,8 @@ STORE_BOUNDED: Final = (
     _STORE.format(**_UNKNOWN, countable=bounds.BOUNDED),
     _STORE.format(**_KNOWN, countable=bounds.BOUNDED),
 )
-# Events of the sender that did not count and that a later message vouches for: a purchase of a checkout that the
-# browser reported before.
+# The sender's events that did not count and that a later message vouches for, such as a purchase that the browser
+# reported before the checkout did.
 VOUCH: Final = f"""
 WITH {SENDER}, known AS (
     SELECT coalesce(i.product_id, x.id) AS product_id, i.event_type, k.event_id, k.occurred_at
@@ -207,7 +208,7 @@ ON CONFLICT (product_id) DO UPDATE SET views = product_stats.views + EXCLUDED.vi
 class Stored(NamedTuple):
     """Numbers of new and of rejected events; ``account_id`` is set if they went to the account of a merged guest.
 
-    ``purchase_changes`` are ``(product_id, change)`` of purchase counts by what was given back.
+    ``purchase_changes`` are the ``(product_id, change)`` of purchase counts due to refunds.
     """
 
     new: int
@@ -228,11 +229,11 @@ def store(
     """Store a user's events and fold the new ones into counts and preferences, in one transaction.
 
     Each event is ``{position, event_id, product_id, event_type, quantity, occurred_at, session_id, metadata}``, with
-    ``external_id`` instead of or beside ``product_id``. An event is rejected if its product is unknown, if the two ids
-    are not the same product's, or if its id is that of another event. The same message again stores
+    ``external_id`` instead of or in addition to ``product_id``. An event is rejected if its product is unknown, if the
+    two ids do not belong to the same product, or if its id belongs to another event. A redelivered message stores
     nothing new. ``published_at`` decides whether a merged guest's events go to the account; ``day``, by default today
-    in UTC, is the day on which the events count. Raises RuntimeError if others kept using the same ids at the same
-    time; the message must be delivered again.
+    in UTC, is the day on which the events count. Raises RuntimeError if concurrent messages kept storing the same ids;
+    the message must then be redelivered.
     """
     events = order_lines.with_line_ids(events, vouched=origin.vouched)
     parameters: dict[str, Any] = {
@@ -251,17 +252,17 @@ def store(
         parameters |= bounds.parameters(user_id, origin, day)
     new, rejected, account_id = 0, 0, None
     for statement in (unknown, *(known,) * MAX_ATTEMPTS):
-        # Repeated after a broken connection: events that the first attempt stored are then not new.
+        # Retried after a broken connection; events that the first attempt stored are then not new.
         (row,) = postgres.run_prepared(statement, **parameters)
         new, rejected, account_id = new + int(row[0]), rejected + int(row[1]), row[2] or account_id
         if not row[3]:
             break
-        # some ids were known, or stored by another message meanwhile: the next attempt sees whose they are
+        # Some ids were known, or another message stored them meanwhile; the next attempt checks whose they are.
     else:
         raise RuntimeError("other messages keep storing the same event ids")
     if origin.vouched and new + rejected < len(events):
-        # Repeating it changes nothing, so it may follow in a transaction of its own. Under the person's lock, since a
-        # merge changes the same events in another order.
+        # It is idempotent, so it may run in a separate transaction. It holds the person's lock, since a merge changes
+        # the same events in a different order.
         with postgres.transaction() as connection:
             execute(connection, refunds.LOCK, {"user_id": user_id})
             execute(connection, VOUCH, {"user_id": user_id, "events": parameters["events"]})

@@ -1,4 +1,4 @@
-"""A shop's events and products as training data, in packed columns: reading row by row takes seconds per million."""
+"""A shop's events and products as training data, in packed columns; reading by row takes seconds per million."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from shared.clients import postgres
 from shared.domain.events import EVENT_WEIGHTS
 
-# One row per day, with the day's events as packed big-endian columns: 400,000 events take a fifth of a second. The
-# aggregates of one group see its rows in the same order. Event types without a weight and inactive products are left
-# out, since neither can lead to a recommendation; so are events that do not count (shared/domain/counting.py).
+# One row per day, with the day's events as packed big-endian columns: 400,000 events take a fifth of a second. All
+# aggregates of a group see its rows in the same order. Event types without a weight and inactive products are left out,
+# since neither can lead to a recommendation; so are events that do not count (shared/domain/counting.py).
 PACKED: Final = """
 SELECT string_agg(int8send(e.user_id), ''::bytea), string_agg(int8send(e.product_id), ''::bytea),
        string_agg(float4send(w.weight), ''::bytea), string_agg(timestamptz_send(e.occurred_at), ''::bytea)
@@ -22,10 +22,10 @@ WHERE w.weight > 0 AND e.counted
 GROUP BY (e.occurred_at AT TIME ZONE 'UTC')::date ORDER BY (e.occurred_at AT TIME ZONE 'UTC')::date
 """
 
-# stops counting at the limit, so that it is cheap in large shops too
+# Stops counting at the limit, so it is cheap even in large shops.
 AT_LEAST: Final = "SELECT count(*) >= :number FROM (SELECT FROM events LIMIT :number) AS first"
 
-# Events, and pairs of a user and a product, of one user in :one_in.
+# Numbers of events and of distinct user-product pairs, for one user in :one_in.
 SIZE: Final = """
 SELECT count(*), count(DISTINCT (e.user_id, e.product_id)) FROM events e
 WHERE e.counted AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz))
@@ -35,10 +35,10 @@ FIRST: Final = """
 SELECT min(e.occurred_at) FROM events e
 WHERE cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz)
 """
-# a user in this many tells how large a shop is
+# One user in this many is enough to estimate the size of a history.
 SIZE_ONE_IN: Final = 64
 
-# attributes of products, in the order of the given ids
+# Product attributes, in the order of the given ids.
 PRODUCTS: Final = """
 SELECT coalesce(p.category_id, -1), p.brand, p.tags, coalesce(p.price, 0)::float8, p.item_group_id
 FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS wanted(id, place) LEFT JOIN products p USING (id) ORDER BY place
@@ -58,15 +58,15 @@ class PackedEvents(NamedTuple):
 
 
 class HistorySize(NamedTuple):
-    """How many events, and pairs of a user and a product, a history has."""
+    """The numbers of events and of distinct user-product pairs in a history."""
 
     events: int
     pairs: int
 
 
 def estimate_size(since: datetime | None, one_in: int = SIZE_ONE_IN) -> HistorySize:
-    """Return about how large the history since ``since`` is, by one user in ``one_in``; events of a type without a
-    weight count as well."""
+    """Estimate the size of the history since ``since`` from one user in ``one_in``; events of types without a weight
+    are included."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         events, pairs = postgres.execute(connection, SIZE, {"since": since, "one_in": one_in})[0]
     return HistorySize(events * one_in, pairs * one_in)
@@ -80,10 +80,9 @@ def first_event(since: datetime | None) -> datetime | None:
 
 
 def read_packed(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> list[PackedEvents]:
-    """Return the weighted events of active products since ``since``, or all if it is None: one entry per day, oldest
-    first.
+    """Return the weighted events of active products since ``since`` (None for all): one entry per day, oldest first.
 
-    until : the end, exclusive.  one_in : read one user in this many, the same ones each time.
+    until : end time, exclusive.  one_in : read one user in this many, the same users each time.
     """
     parameters: dict[str, Any] = {
         "types": [event_type.value for event_type in EVENT_WEIGHTS],
@@ -97,7 +96,7 @@ def read_packed(since: datetime | None, until: datetime | None = None, one_in: i
 
 
 def read_products(ids: list[int]) -> list[tuple[int, str | None, list[str] | None, float, str | None]]:
-    """Return ``(category id or -1, brand, tags, price or 0, group of variants)`` of each product, as ``ids`` order."""
+    """Return ``(category id or -1, brand, tags, price or 0, variant group)`` per product, in the order of ``ids``."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         return [
             (row[0], row[1], row[2], row[3], row[4]) for row in postgres.execute(connection, PRODUCTS, {"ids": ids})

@@ -1,8 +1,9 @@
-"""Under which ids the lines of orders count: those of our own checkout, and those that the shop's server reports.
+"""The ids under which order lines count, for orders of Aisle's own checkout and those that the shop's server reports.
 
 A purchase that names an order of our own checkout is that order's line, whoever reports it. The ids of other orders'
-lines come from the order's id, which is often a number in a row: anybody can compute them. So a line that is vouched
-for has an id that no client can choose, and nobody can use it up before the shop's server reports the order.
+lines are derived from the order id, which is often a sequential number, so anybody can compute them. A line that is
+vouched for therefore gets an id that no client can choose; nobody can use it up before the shop's server reports the
+order.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from shared.domain.events import PERSONAL_VERSION, EventType
 from shared.domain.order_events import MAX_LINES, line_id
 from shared.domain.orders import purchase_event_id
 
-# the version of the ids of our orders (shared/storage/shopping/checkout.py)
+# UUID version of our own order ids (shared/storage/shopping/checkout.py).
 _ORDER_ID_VERSION: Final = 7
 LINES: Final = """
 SELECT order_id, product_id, external_id, event_id FROM order_items
@@ -23,10 +24,10 @@ WHERE order_id = ANY (cast(:order_ids AS uuid[])) ORDER BY order_id, product_id"
 
 
 def with_line_ids(events: Sequence[dict[str, Any]], *, vouched: bool) -> list[dict[str, Any]]:
-    """Return the events; a purchase that names an order of ours has the id of the order's line of its product.
+    """Return the events; a purchase that names one of our orders gets the id of that order's line for its product.
 
-    Without such a line it has the id of another line, under which it is rejected: it must not count beside the order.
-    A line of a reported order that is ``vouched`` for has the id of ``vouched_line_id``.
+    If the order has no such line, it gets the id of another line, under which it is rejected: it must not count in
+    addition to the order. If ``vouched``, a line of a reported order gets its ``vouched_line_id``.
     """
     result = _with_own_ids(events)
     if not vouched:
@@ -42,14 +43,14 @@ def with_line_ids(events: Sequence[dict[str, Any]], *, vouched: bool) -> list[di
 
 
 def vouched_line_id(event_id: UUID) -> UUID:
-    """Return the id under which the line of a reported order counts that is vouched for."""
+    """Return the id under which a reported order's line counts if it is vouched for."""
     digest = hashlib.sha256(f"vouched\n{event_id}".encode()).digest()[:16]
-    # of a version that no id of a client has: `event_key` of shared/domain/events.py
+    # A UUID version that no client's id can have: `event_key` of shared/domain/events.py.
     return UUID(bytes=bytes([*digest[:6], PERSONAL_VERSION << 4 | digest[6] & 0xF, digest[7], 0x80, *digest[9:]]))
 
 
 class _ReportedLines:
-    """The ids of a reported order's lines, computed one by one until the wanted id is found."""
+    """The ids of a reported order's lines, computed one by one until the requested id is found."""
 
     def __init__(self, order_id: str) -> None:
         self._order_id = order_id
@@ -80,13 +81,13 @@ def _with_own_ids(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _own_order_id(event: dict[str, Any]) -> UUID | None:
-    """Return the id of the order that a purchase names if it may be ours, and the purchase has not its line's id."""
+    """Return the id of the order that a purchase names, if the order may be ours and the event id is not its line's."""
     if event["event_type"] != EventType.PURCHASE:
         return None
     try:
         order_id = UUID((event["metadata"] or {}).get("order_id"))
     except (TypeError, ValueError, AttributeError):
         return None
-    # the checkout's own message needs no look-up
+    # The checkout's own message needs no lookup.
     is_line = event["event_id"] == str(purchase_event_id(order_id, event["product_id"]))
     return None if order_id.version != _ORDER_ID_VERSION or is_line else order_id

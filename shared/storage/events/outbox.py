@@ -1,7 +1,7 @@
 """The outbox: messages written in the transaction of the change that they announce, and published after its commit.
 
-A message that a crash leaves unpublished is published by the job ``publish_outbox``. Delivery is at least once, and
-every subscriber counts a message once.
+If a crash leaves a message unpublished, the job ``publish_outbox`` publishes it. Delivery is at least once, and every
+subscriber deduplicates.
 """
 
 import logging
@@ -29,12 +29,12 @@ CLAIM_UNSENT: Final = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"""
-# The writer reads its own rows without a lock: the job leaves rows of the last seconds to it, and a message that both
-# publish counts once.
+# The writer reads its own rows without a lock: the job leaves rows of the last few seconds to it, and a message
+# published by both counts once.
 UNSENT_BY_ID: Final = """
     SELECT id, topic, data, attributes FROM outbox
     WHERE published_at IS NULL AND id = ANY(cast(:ids AS bigint[])) ORDER BY id"""
-# Rows that a publisher has locked are being sent, so they do not count.
+# Rows that a publisher has locked are being sent and so are not counted.
 COUNT_UNSENT: Final = """
     SELECT count(*) FROM (
         SELECT FROM outbox WHERE published_at IS NULL AND created_at < now() - make_interval(secs => :age_s)
@@ -43,7 +43,7 @@ MARK_SENT: Final = "UPDATE outbox SET published_at = now() WHERE id = ANY(cast(:
 
 
 def add(connection: Connection, topic: str, data: bytes, attributes: Mapping[str, str]) -> int:
-    """Write a message in the caller's transaction and return its id, for ``publish_now`` after the commit."""
+    """Write a message in the caller's transaction and return its outbox id, for ``publish_now`` after the commit."""
     parameters = {"topic": topic, "data": data, "attributes": orjson.dumps(dict(attributes)).decode()}
     return int(execute_prepared(connection, ADD, parameters)[0][0])
 
@@ -75,8 +75,8 @@ def _publish(rows: Sequence[Any], wait_s: float) -> list[int]:
 def publish_now(ids: Sequence[int], *, wait_s: float | None = None) -> None:
     """Publish rows that were just committed. A failure is only logged: the job publishes them within a minute.
 
-    ``wait_s`` is how long to wait for Pub/Sub instead of PUBLISH_TIMEOUT_S. A message that Pub/Sub stores later is
-    published again by the job, and subscribers count it once.
+    ``wait_s`` replaces PUBLISH_TIMEOUT_S as the time to wait for Pub/Sub. If Pub/Sub stores a message later than that,
+    the job publishes it again, and subscribers count it once.
     """
     if not ids:
         return
@@ -90,7 +90,8 @@ def publish_now(ids: Sequence[int], *, wait_s: float | None = None) -> None:
 
 
 def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:
-    """Publish messages unsent for ``older_than_s`` or longer; return how many. Stops at the first failed batch."""
+    """Publish the messages that have been unsent for at least ``older_than_s``, up to the first failed batch; return
+    how many were published."""
     total = 0
     while True:
         with transaction() as connection:
@@ -103,5 +104,5 @@ def publish_unsent(*, older_than_s: float = 5.0, batch: int = 500) -> int:
 
 
 def count_unsent(*, older_than_s: float = 5.0) -> int:
-    """Return how many messages are unsent for ``older_than_s`` or longer, and that no publisher is sending now."""
+    """Return how many messages have been unsent for at least ``older_than_s`` and are not being sent right now."""
     return int(read(COUNT_UNSENT, age_s=older_than_s)[0][0])

@@ -1,7 +1,7 @@
-"""Counting purchases for product_stats and the live popular ranking, independently of ingestion.py.
+"""Count purchases for product_stats and the live popular ranking, independently of ingestion.py.
 
-``counted_purchases`` makes a purchase count once: by the id of an order's line, otherwise by the sender's own key.
-Earlier releases counted every purchase under the id itself.
+``counted_purchases`` ensures that a purchase counts once: under the id of its order line, or else under the sender's
+personal key. Earlier releases counted every purchase under the event id itself.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from shared.event_origin import VOUCHED, Origin
 from shared.storage.events import bounds, order_lines
 from shared.storage.events.event_ids import LINE, SENDER, personal_key
 
-# `seen`: the message itself has a view or an addition to the cart that lets the purchase count. {earlier} are the rows
-# of `counted_purchases` that leave a purchase nothing to count.
+# `seen`: the message itself contains a view or an add-to-cart that lets the purchase count. {earlier} restricts which
+# rows of `counted_purchases` prevent a purchase from counting again.
 _COUNT: Final = f"""
 WITH {SENDER}, incoming AS MATERIALIZED (
     SELECT DISTINCT ON (e.event_id) e.product_id, e.occurred_at, e.seen,
@@ -47,13 +47,13 @@ INSERT INTO product_stats (product_id, purchase_count) SELECT product_id, purcha
 ON CONFLICT (product_id) DO UPDATE SET purchase_count = product_stats.purchase_count + EXCLUDED.purchase_count
 RETURNING product_id, (SELECT purchases FROM counts WHERE counts.product_id = product_stats.product_id)
 """
-# vouched for; also of a purchase that did not count before
+# For purchases that are vouched for, including ones that did not count before.
 COUNT: Final = _COUNT.format(
     earlier="AND (c.counted OR c.returned)",
     decided="decided AS (SELECT event_id, true AS counted FROM incoming)",
     on_conflict="UPDATE SET counted = true WHERE NOT counted_purchases.counted AND NOT counted_purchases.returned",
 )
-# any others
+# For all other purchases.
 COUNT_BOUNDED: Final = _COUNT.format(
     earlier="",
     decided=f"""candidates AS MATERIALIZED (
@@ -74,7 +74,7 @@ COUNT_BOUNDED: Final = _COUNT.format(
 def count(
     user_id: str, events: Sequence[dict[str, Any]], origin: Origin = VOUCHED, *, day: date | None = None
 ) -> list[tuple[int, int]]:
-    """Count the purchases among a user's events, as ``ingestion.store`` takes them, that were not counted yet.
+    """Count the purchases that were not counted yet among a user's events, which are given as to ``ingestion.store``.
 
     Returns ``(product_id, new purchases)`` of the products whose counts changed.
     """
@@ -85,7 +85,7 @@ def count(
     parameters: dict[str, Any] = {
         "user_id": user_id,
         "event_ids": [event["event_id"] for event in purchases],
-        # 0 and an empty text are no ids
+        # 0 and an empty string stand for no id.
         "product_ids": [event["product_id"] or 0 for event in purchases],
         "external_ids": [event.get("external_id") or "" for event in purchases],
         "quantities": [event["quantity"] for event in purchases],
@@ -100,7 +100,7 @@ def count(
 
 
 def _seen(purchases: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]) -> list[bool]:
-    """Return of each purchase whether a view or an addition to the cart among ``events`` lets it count."""
+    """Return for each purchase whether a view or an add-to-cart among ``events`` lets it count."""
     seen: dict[int | str | None, list[datetime]] = {}
     for event in events:
         if event["event_type"] in (EventType.VIEW, EventType.ADD_TO_CART):

@@ -1,10 +1,11 @@
-"""Refunds: what a user gave back is no purchase, in their own answers and in what all shoppers see.
+"""Refunds: a returned item no longer counts as a purchase, for the user or in what all shoppers see.
 
-The purchases that name an order are its lines (``purchase_lines``). A refund gives back pieces of lines, a product's
-lines in the order of their times. Once the shop's server has reported an order, the lines that nothing vouches for are
-given back too: its word replaces a browser's. Refunds and lines arrive in any order and repeatedly, so both are stored
-first, and ``settle`` computes from all of an order's what is given back. It changes a line only if that is more than
-before, and takes a purchase back when its last piece is. docs/decisions/0044-one-reversal.md has the rules.
+The purchases that name an order are its lines (``purchase_lines``). A refund returns pieces of lines, and of several
+lines of one product the earliest first. Once the shop's server has reported an order, lines that nothing vouches for
+are returned too: the server's report replaces the browser's. Refunds and lines arrive in any order and repeatedly, so
+both are stored first, and ``settle`` computes from all rows of an order what is returned. It changes a line only if
+that is more than before, and reverses a purchase once its last piece is returned.
+docs/decisions/0044-one-reversal.md has the rules.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ from shared.domain.order_events import ORDER_ID_CHARACTERS, REFUND_WAIT
 from shared.storage.events.decayed_sums import DECAY, FACETS
 from shared.storage.events.event_ids import personal_key
 
-# Common table expressions of the statement that stores events: the lines and refunds among ``new`` of ``account``.
+# CTEs for the statement that stores events: they record the lines and refunds among ``new`` for ``account``.
 RECORDED: Final = f"""recorded_lines AS (
     INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, vouched, occurred_at)
     SELECT event_id, sent_id, account.id, metadata ->> 'order_id', product_id, quantity, price,
@@ -37,15 +38,15 @@ RECORDED: Final = f"""recorded_lines AS (
     FROM new, account WHERE event_type = 'refund'
     ON CONFLICT DO NOTHING
 )"""
-# Purchases that were given back whole, as a common table expression beside ``account``.
+# Purchases that were returned completely, as a CTE that reads the CTE ``account``.
 GIVEN_BACK_WHOLE: Final = """given_back_whole AS MATERIALIZED (
     SELECT product_id, occurred_at FROM purchase_lines
     WHERE user_id = (SELECT id FROM account) AND returned >= quantity
 )"""
 
-# An order that the shop's server reported has a line of this id (order_lines.py).
+# Whether the line has an id that only orders reported by the shop's server have (order_lines.py).
 _IS_REPORTED: Final = f"uuid_extract_version({{line}}.sent_id) = {PERSONAL_VERSION}"
-# Whether orders have refunds, or lines from a browser beside those that the shop's server reported.
+# Whether orders have refunds, or lines from a browser besides those that the shop's server reported.
 HAS_REVERSALS: Final = f"""
 WITH sender AS (SELECT coalesce(merged_into, id) AS id FROM users WHERE external_id = :user_id)
 SELECT EXISTS (
@@ -57,12 +58,12 @@ SELECT EXISTS (
     WHERE (u.id = (SELECT id FROM sender) OR u.merged_into = (SELECT id FROM sender))
       AND l.order_id = ANY (cast(:order_ids AS text[]))
     GROUP BY l.order_id HAVING bool_or({_IS_REPORTED.format(line="l")}) AND bool_or(NOT l.vouched))"""
-# Two messages of one order settle it one after the other, so that the second sees the rows of both.
+# Serializes concurrent messages about one order, so that the second sees the rows of both.
 LOCK: Final = """
 SELECT id FROM users
 WHERE id = (SELECT coalesce(merged_into, id) FROM users WHERE external_id = :user_id) FOR NO KEY UPDATE"""
 PERSON: Final = "SELECT id FROM users WHERE id = :person OR merged_into = :person ORDER BY id"
-# Purchases of our own checkout from before lines were recorded.
+# Adds lines for purchases in our own checkout from before lines were recorded.
 ADOPT: Final = """
 INSERT INTO purchase_lines (event_id, sent_id, user_id, order_id, product_id, quantity, price, vouched, occurred_at)
 SELECT e.event_id, e.event_id, e.user_id, i.order_id::text, e.product_id, e.quantity, i.price, true, e.occurred_at
@@ -72,8 +73,8 @@ JOIN events e ON e.event_id = k.event_id AND e.occurred_at = k.occurred_at
 WHERE i.order_id = ANY (cast(:order_ids AS uuid[])) AND e.event_type = 'purchase'
   AND e.user_id = ANY (cast(:users AS bigint[]))
 ON CONFLICT DO NOTHING"""
-# A refund that nothing vouches for takes back nothing that was vouched for. Lines that are vouched for come first: a
-# browser must not take a refund away from the lines that the shop's server reported.
+# A refund that nothing vouches for cannot return a line that was vouched for. Refunds apply to lines that are vouched
+# for first, so that a line from a browser cannot absorb a refund meant for one that the shop's server reported.
 SETTLE: Final = f"""
 WITH given AS MATERIALIZED (
     SELECT * FROM refunds
@@ -116,9 +117,9 @@ UPDATE events e SET returned = l.returned, counted = e.counted AND NOT l.is_whol
 WHERE e.event_id = l.event_id AND e.occurred_at = l.occurred_at
 RETURNING e.event_id, e.user_id, old.counted"""
 _DECAYED: Final = f"cast(:weight AS float8) * {DECAY.format(later='t.as_of', earlier='l.occurred_at')}"
-# scores up to this are remainders of floating-point arithmetic, and are deleted
+# Scores up to this are floating-point residue, and their rows are deleted.
 _NOTHING: Final = 1e-9
-# What storing the purchase added (ingestion.py), of lines that were given back whole.
+# Reverses what storing the purchase added (ingestion.py), for lines that were returned completely.
 REVERSALS: Final = (
     f"""
 WITH {_LINES}, taken AS (
@@ -164,8 +165,8 @@ FROM taken t WHERE b.user_id = t.user_id""",
 WITH {_LINES}
 DELETE FROM user_price_bands b WHERE b.user_id IN (SELECT owner FROM lines) AND b.weight <= {_NOTHING}""",
 )
-# Under whichever of the person's ids a purchase was counted (purchase_counts.py). One that was not counted yet gets a
-# row that keeps it from being counted.
+# Finds a purchase under any of the person's ids that it was counted under (purchase_counts.py). A purchase not counted
+# yet gets a row that keeps it from being counted.
 TAKE_COUNTS_BACK: Final = f"""
 WITH {_LINES}, keys AS MATERIALIZED (
     SELECT l.sent_id, l.product_id, l.sent_id AS key, true AS is_first FROM lines l
@@ -190,7 +191,7 @@ UPDATE product_stats s SET purchase_count = greatest(0, s.purchase_count - t.num
 WHERE s.product_id = t.product_id
 RETURNING s.product_id, -t.number"""
 
-# users and orders whose refunds wait although the order is known by now: it was loaded, or its guest was merged
+# Users and orders with pending refunds although the order is now known: it was bulk-loaded, or its guest was merged.
 OVERDUE: Final = """
 SELECT DISTINCT u.external_id, r.order_id
 FROM refunds r JOIN users g ON g.id = r.user_id JOIN users u ON u.id = coalesce(g.merged_into, g.id)
@@ -223,7 +224,7 @@ OTHER_ORDER: Final = (
 
 
 def order_ids_of(events: Iterable[dict[str, Any]]) -> tuple[list[str], bool]:
-    """Return the ids of the orders that events name, and whether a refund is among them."""
+    """Return the ids of the orders that events name, and whether any event is a refund."""
     ids: dict[str, None] = {}
     has_refund = False
     for event in events:
@@ -236,7 +237,7 @@ def order_ids_of(events: Iterable[dict[str, Any]]) -> tuple[list[str], bool]:
 
 
 def settle_events(user_id: str, events: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Settle the orders that stored events of a user name; return what ``settle`` does."""
+    """Settle the orders named in a user's stored events; returns the same as ``settle``."""
     order_ids, has_refund = order_ids_of(events)
     if not order_ids:
         return []
@@ -246,10 +247,7 @@ def settle_events(user_id: str, events: Sequence[dict[str, Any]]) -> list[tuple[
 
 
 def settle(user_id: str, order_ids: Sequence[str]) -> list[tuple[int, int]]:
-    """Give back what the refunds of a person's orders say, once; return ``(product_id, change)`` of purchase counts.
-
-    Repeating it changes nothing.
-    """
+    """Apply the refunds of a person's orders; return the ``(product_id, change)`` of purchase counts. Idempotent."""
     with transaction() as connection:
         locked = execute(connection, LOCK, {"user_id": user_id})
         if not locked:
@@ -265,7 +263,7 @@ def settle(user_id: str, order_ids: Sequence[str]) -> list[tuple[int, int]]:
 def _take_back(connection: Connection, lines: list[dict[str, Any]], users: list[int]) -> list[tuple[int, int]]:
     parameters = {"lines": orjson.dumps(lines, default=str).decode()}
     stored = {row[0]: row for row in execute(connection, TAKE_EVENTS_BACK, parameters)}
-    # an event that retention has dropped is in no count that it could be taken from but the user's and the shop's
+    # Events that retention has dropped are skipped: only the user's and the shop's totals still include them.
     whole = [
         line | {"owner": stored[line["event_id"]][1], "was_counted": stored[line["event_id"]][2]}
         for line in lines
@@ -290,12 +288,12 @@ def _is_uuid(text: str) -> bool:
 
 
 def list_overdue(limit: int) -> list[tuple[str, str]]:
-    """Return ``(user_id, order_id)`` of refunds that wait although their order is known by now."""
+    """Return the ``(user_id, order_id)`` of refunds still pending although their order is now known."""
     return [(row[0], row[1]) for row in read(OVERDUE, limit=limit)]
 
 
 def reject_expired(limit: int, *, now: datetime | None = None) -> int:
-    """Move refunds that found no order within REFUND_WAIT to ``rejected_events``; return how many."""
+    """Move refunds whose order did not arrive within REFUND_WAIT to ``rejected_events``; return how many."""
     before = (now or datetime.now(UTC)) - REFUND_WAIT
     parameters = {"before": before, "limit": limit, "reason": UNKNOWN_ORDER, "other_reason": OTHER_ORDER}
     with transaction() as connection:

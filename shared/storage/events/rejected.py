@@ -1,7 +1,7 @@
 """The table ``rejected_events``: events and messages that no retry can store, each with the reason.
 
-A subscriber records them here and acknowledges the message. Whatever a message holds is stored in a form that Postgres
-can hold: characters and numbers that it cannot hold are escaped.
+A subscriber records them here and acknowledges the message. Characters and numbers that Postgres cannot store are
+escaped.
 """
 
 import logging
@@ -18,7 +18,7 @@ from shared.storage.paging import PagedList, Place
 
 log = logging.getLogger(__name__)
 
-# the position of a message that was rejected as such, and not one of its events
+# The position that marks a rejected message, as opposed to one of its events.
 MESSAGE: Final = -1
 MAX_REASON_CHARACTERS: Final = 1000
 MAX_DATA_BYTES: Final = 100_000
@@ -40,7 +40,7 @@ ENTRIES: Final = PagedList("rejected-events", PAGE, COUNT, [("id", True, "bigint
 
 
 class Rejected(NamedTuple):
-    """A rejected event by its position in the message, or (position MESSAGE) the message itself."""
+    """A rejected event, with its position in the message, or the message itself (position MESSAGE)."""
 
     id: int
     message_id: str
@@ -51,9 +51,9 @@ class Rejected(NamedTuple):
 
 
 def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
-    """Record ``(position, event, reason)`` rows of a message. The same rows again change nothing.
+    """Record ``(position, event, reason)`` rows of a message; idempotent.
 
-    What PostgreSQL cannot hold is written as escapes: a row that failed would hold back its whole message.
+    What PostgreSQL cannot store is escaped, because a row that failed would block its whole message.
     """
     if rows:
         records = [
@@ -68,8 +68,8 @@ def add(message_id: str, rows: Sequence[tuple[int, Any, str]]) -> None:
 
 
 def add_message(message: Message, reason: str) -> None:
-    """Record a message whose body is not what its topic carries."""
-    # bytes that are not UTF-8 stay visible as escapes
+    """Record a message whose body is not valid for its topic."""
+    # Bytes that are not valid UTF-8 stay visible as escapes.
     data = message.raw[:MAX_DATA_BYTES].decode("utf-8", "backslashreplace")
     _add_and_log(message.id, {"data": data, "attributes": dict(message.attributes)}, reason)
 
@@ -85,9 +85,9 @@ def _add_and_log(message_id: str, content: dict[str, Any], reason: str) -> None:
 
 
 def page(place: Place) -> tuple[list[Rejected], int, str | None]:
-    """Return rejected events and messages, newest first, their total number and the next page's cursor.
+    """Return a page of rejected events and messages, newest first, their total number and the next page's cursor.
 
-    Raises InvalidRequest for a wrong cursor.
+    Raises InvalidRequest for an invalid cursor.
     """
     rows, total, following = ENTRIES.read(place)
     return [Rejected(*row) for row in rows], total, following

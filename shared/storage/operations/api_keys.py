@@ -1,4 +1,4 @@
-"""API keys: which were made and which are revoked. Postgres has the truth; Redis has a copy of the revoked ids."""
+"""Issued and revoked API keys. Postgres is the source of truth; Redis caches the revoked ids."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ from shared.errors import NotFound
 from shared.settings import settings
 from shared.storage.answers import invalidation
 
-# ids of the revoked keys, separated by spaces
+# Redis key of the ids of revoked API keys, separated by spaces.
 REVOKED_KEY: Final = "api-keys:revoked"
-# A copy made while a key was being revoked may lack it: it lives no longer than this.
+# TTL of the cached copy, in seconds; a copy made while a key was being revoked may lack that key.
 REVOKED_COPY_S: Final = 60
 
 COLUMNS: Final = "id, kind, name, created_by, created_at, revoked_at"
@@ -50,7 +50,7 @@ def list_keys() -> list[StoredKey]:
 
 
 def revoke(connection: Connection, key_id: str) -> tuple[StoredKey, StoredKey] | None:
-    """Revoke a key and return it before and after; None if it was revoked already. Raises NotFound."""
+    """Revoke a key and return it before and after; None if it was already revoked. Raises NotFound."""
     rows = execute(connection, LOCK, {"id": key_id})
     if not rows:
         raise NotFound(f"There is no API key {key_id}; GET /admin/api-keys lists them.")
@@ -61,14 +61,14 @@ def revoke(connection: Connection, key_id: str) -> tuple[StoredKey, StoredKey] |
 
 
 def drop_revoked_copy() -> None:
-    """Drop the copy in Redis after a key was revoked."""
+    """Drop the cached copy in Redis after a key was revoked."""
     invalidation.forget_keys([REVOKED_KEY])
 
 
 async def revoked_ids() -> frozenset[str] | None:
-    """Return the ids of the revoked keys, from Redis or else from Postgres.
+    """Return the ids of the revoked keys from Redis or, failing that, from Postgres.
 
-    None for a function that has neither. Raises DatabaseUnavailable.
+    Returns None in a function that uses neither. Raises DatabaseUnavailable.
     """
     config = settings()
     if config.redis_url is not None:

@@ -1,8 +1,8 @@
-"""The audit log: each change by staff and scripts, and security events, written in the transaction of the change.
+"""The audit log: every change by staff and scripts, and security events, written in the transaction of the change.
 
-Staff and customers are stored by the numbers of their rows (a trigger of migration 0007 replaces `acct_…` as an actor
-and `user:…` as a subject), other actors by a name; so no id that a client chose is ever an actor's, and an erased user
-is in no entry. The database refuses to change entries, and to delete them except old log-ins.
+Staff and customers are stored by row id (a trigger of migration 0007 replaces `acct_…` as an actor and `user:…` as a
+subject), other actors by name. So no id chosen by a client can appear as an actor, and no entry identifies an erased
+user. The database refuses to change entries, and to delete any except old logins.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ ADD: Final = """
 INSERT INTO audit_log (actor, action, subject, before, after, request_id)
 VALUES (:actor, :action, :subject, cast(:before AS jsonb), cast(:after AS jsonb), :request_id)
 """
-# the actor of an event whose client has not logged in
+# The actor of an event whose client is not logged in.
 ANONYMOUS: Final = "anonymous"
-# what happens to accounts and logins, beside the changes that staff make
+# Actions that concern accounts and logins, as opposed to changes by staff.
 SECURITY: Final = (
     "login",
     "login.failure",
@@ -76,9 +76,9 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an entry inside the caller's transaction, with the id of the current request.
+    """Add an entry, with the id of the current request, inside the caller's transaction.
 
-    ``actor`` is the id of an account or the name of a machine; ``subject`` is `user:` and an id, or any other text.
+    ``actor`` is an account id or the name of a program; ``subject`` is `user:` plus an id, or any other text.
     """
     execute(
         connection,
@@ -95,9 +95,10 @@ def record(
 
 
 def page(place: Place, *, security: bool | None = None) -> tuple[list[Entry], int, str | None]:
-    """Return entries, newest first, their total number and the next page's cursor.
+    """Return a page of entries, newest first, their total number and the next page's cursor.
 
-    ``security``: true returns security events only, false all other entries. Raises InvalidRequest for a wrong cursor.
+    ``security``: True for security events only, False for all other entries, None for both. Raises InvalidRequest for
+    an invalid cursor.
     """
     rows, total, following = ENTRIES.read(place, security=security)
     return [Entry(*row) for row in rows], total, following

@@ -1,6 +1,6 @@
 """Events per day and type, counted once a day so that the dashboard need not count the events themselves.
 
-A day begins at midnight in the shop's time zone. A change of the zone counts later days, and days counted again.
+A day begins at midnight in the shop's time zone. A change of time zone affects only days counted (again) after it.
 """
 
 from collections.abc import Iterable
@@ -10,24 +10,23 @@ from typing import Final, NamedTuple
 from shared.clients.postgres import Connection, execute
 from shared.storage.operations.retention import KEPT_SINCE
 
-# columns of a day and type, over `events`
+# The counts of a day and type, as aggregates over `events`.
 COUNTS: Final = """count(*) FILTER (WHERE returned < quantity),
        count(DISTINCT user_id) FILTER (WHERE returned < quantity),
        count(DISTINCT product_id) FILTER (WHERE returned < quantity)"""
 
-# Refunds that took effect within these days count their purchases' days again: several, so that a run that failed is
-# made up for.
+# The days of purchases refunded within this many days are counted again; several, to make up for failed runs.
 REFUND_DAYS: Final = 7
-# Older days keep their counts whatever comes late for them, and so do days of which retention may have dropped events.
+# Older days keep their counts even if late events arrive, and so do days whose events retention may have dropped.
 MAX_AGE_DAYS: Final = 90
-# What was received before the last run that succeeded began is counted. A transaction that stores an event has its time
-# from its begin, and commits within this many minutes.
+# Events received before the start of the last successful run are counted already. The receipt time is the start of the
+# transaction that stores the event, which commits within this many minutes.
 COMMIT_MINUTES: Final = 60
 
-# The last days; days that have events in the hourly rollup but were never counted, after a bulk load or if the job did
-# not run; days of purchases that were given back meanwhile; and days of which events were received since the last run.
-# Where no run that succeeded is known, as after a restore, all events count as received since. The bounds of times are
-# subqueries, which the index on times can use: a function in their place is called for each event.
+# The last days; days with events in the hourly rollup that were never counted, as after a bulk load or a missed run;
+# days of purchases refunded in the meantime; and days for which events were received since the last run. If no
+# successful run is known, as after a restore, all events count as received since. The time bounds are subqueries, so
+# that the index on times can be used; a function in their place would be called for each event.
 DAYS_TO_COUNT: Final = f"""
 WITH oldest AS MATERIALIZED (
     SELECT greatest(shop_day(now()) - cast(:max_age AS integer),
@@ -55,11 +54,11 @@ WHERE e.received_at >= (
 ORDER BY 1
 """
 
-# Days that follow each other are read at once, and nothing of the days between two spans: a BRIN index finds a span's
-# blocks, since events lie on the disk in the order in which they were stored.
+# Consecutive days are read at once, and nothing between two spans: a BRIN index finds a span's blocks, since events lie
+# on disk in the order in which they were stored.
 #
-# Where clocks go back over midnight, it comes twice, and shop_midnight is the later one. So a span is read from three
-# hours earlier on, and only the days of the span are counted. Since 2015 no clock has gone back further.
+# Where clocks are set back across midnight, midnight occurs twice, and shop_midnight returns the later one. So a span
+# is read from three hours earlier, and only its days are counted. Since 2015 no clock has been set back further.
 SPANS: Final = """
     SELECT first, last, shop_midnight(first) - interval '3 hours' AS begins, shop_midnight(last + 1) AS ends
     FROM unnest(cast(:firsts AS date[]), cast(:lasts AS date[])) AS span(first, last)"""
@@ -67,9 +66,9 @@ SPANS: Final = """
 OLDEST_GIVEN_BACK: Final = """
 SELECT min(day) FROM days_given_back(now() - make_interval(days => cast(:refund_days AS integer))) AS r(day)"""
 
-# Purchases that were given back whole are left out: what a shop sold is net of its refunds. A day of which all were has
-# a row of 0. Numbers of different users cannot be added up, so days are counted as a whole. Nothing is deleted: a day
-# whose events the retention job dropped keeps its counts.
+# Completely refunded purchases are left out, so that sales are net of refunds. A day on which all were refunded has a
+# row of 0. Numbers of distinct users cannot be added up, so a day is always counted as a whole. Nothing is deleted: a
+# day whose events the retention job has dropped keeps its counts.
 REFRESH: Final = f"""
 WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_event_stats (date, event_type, event_count, unique_users, unique_products)
@@ -82,11 +81,11 @@ ON CONFLICT (date, event_type) DO UPDATE SET event_count = EXCLUDED.event_count,
 RETURNING event_count
 """
 
-# The visitors of the days of spans of time (`begins`, `ends`): everybody with an event. A visitor is new on the day of
-# the first event, which is that of the user's row; an account's is that of its first guest, or a registration would
-# make a visitor new again. Users and guests are joined as sets: a look-up of each visitor's guests reads three pages,
-# and a subquery of them is computed for all users wherever these are hashed. OFFSET 0 has the events looked up span by
-# span: a join may read the index of users from end to end.
+# The visitors per day in time spans (`begins`, `ends`): everybody with an event. A visitor is new on the day of the
+# first event, which is when the user's row was created; for an account, when that of its first guest was, or
+# registering would make a visitor new again. Users and guests are joined as sets: a lookup of each visitor's guests
+# reads three pages, and a subquery would be computed for all users whenever they are hashed. OFFSET 0 makes the events
+# be looked up span by span; a join might read the whole index on users.
 VISITORS_OF: Final = """
 SELECT day, count(*) AS visitors, count(*) FILTER (WHERE first_day = day) AS new_visitors
 FROM (SELECT visits.day, (least(u.created_at, min(g.created_at)) AT TIME ZONE visits.time_zone)::date AS first_day
@@ -98,8 +97,8 @@ FROM (SELECT visits.day, (least(u.created_at, min(g.created_at)) AT TIME ZONE vi
       LEFT JOIN users g ON g.merged_into = u.id AND g.merged_into IS NOT NULL
       GROUP BY visits.day, visits.time_zone, u.id) AS beginnings
 GROUP BY day"""
-# A day without visitors has a row too, so that it is not counted again where it is read. Events that the job retention
-# dropped change nothing: a count never shrinks.
+# A day without visitors also gets a row, so that readers need not count it again. Events dropped by the job retention
+# have no effect, because a count never decreases.
 REFRESH_VISITORS: Final = f"""
 WITH spans AS MATERIALIZED ({SPANS})
 INSERT INTO daily_visitor_stats (date, visitors, new_visitors)
@@ -113,14 +112,14 @@ WHERE EXCLUDED.visitors > daily_visitor_stats.visitors
 
 
 class Span(NamedTuple):
-    """Days that follow each other, both ends included."""
+    """Consecutive days, both ends inclusive."""
 
     first: date
     last: date
 
 
 def spans_of(days: Iterable[date]) -> list[Span]:
-    """Return the fewest spans that have exactly these days, in order."""
+    """Return the smallest number of spans that cover exactly these days, in order."""
     spans: list[Span] = []
     for day in sorted(set(days)):
         if spans and day - spans[-1].last == timedelta(days=1):
@@ -131,9 +130,9 @@ def spans_of(days: Iterable[date]) -> list[Span]:
 
 
 def days_to_count(connection: Connection, days: int, event_months: int) -> list[date]:
-    """Return the last ``days`` days with today, every day whose events were never counted, and days to count again.
+    """Return the last ``days`` days including today, all days never counted, and days to be counted again.
 
-    Days that retention may have emptied are not counted again; it keeps events for ``event_months``.
+    Days whose events retention may have dropped are not counted again; it keeps events for ``event_months``.
     """
     parameters = {
         "days": days,
@@ -159,6 +158,6 @@ def refresh(connection: Connection, days: list[date]) -> int:
 
 
 def oldest_given_back(connection: Connection) -> date | None:
-    """Return the oldest day of the purchases that were given back in the last REFUND_DAYS; None without any."""
+    """Return the oldest day of the purchases refunded in the last REFUND_DAYS; None if there are none."""
     day: date | None = execute(connection, OLDEST_GIVEN_BACK, {"refund_days": REFUND_DAYS})[0][0]
     return day

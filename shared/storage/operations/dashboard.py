@@ -41,7 +41,7 @@ LEFT JOIN categories c ON c.id = (t.p).category_id LEFT JOIN product_stats s ON 
 ORDER BY length(w.name), t.score DESC, (t.p).id
 """
 
-# Events older than the days shown are taken from the daily counts, because counting the table would take long.
+# Events older than the days shown come from the daily counts, because counting the table would take too long.
 TOTALS: Final = """
 SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
         WHERE date <= shop_day(now()) - cast(:days AS integer)),
@@ -51,7 +51,7 @@ SELECT (SELECT coalesce(sum(event_count), 0)::bigint FROM daily_event_stats
 
 
 def redis_stats() -> dict[str, Any] | None:
-    """Return statistics of the Redis server since it started, over all keys; None if Redis does not answer."""
+    """Return statistics of the Redis server since it started, over all keys; None if Redis is unavailable."""
 
     def read_stats(redis: "Redis") -> dict[str, Any]:
         stats: Any = redis.info("stats")

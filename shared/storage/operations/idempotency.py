@@ -1,9 +1,9 @@
-"""Idempotency keys: the first request with a key does the work, later requests get its answer.
+"""Idempotency keys: the first request with a key does the work, later requests get its stored response.
 
-The answer is stored in the transaction of the work, so neither exists without the other. A claim without an answer
-belongs to a request that is still running or has crashed: after the longest time that its work can take, which the
-claim carries, another request may take it over, and the one that lost it can no longer commit. A claim whose owner has
-failed while Postgres was away is released as soon as Postgres is back.
+The response is stored in the transaction of the work, so neither exists without the other. A claim without a response
+belongs to a request that is still running or has crashed. The claim states the longest time that its work can take;
+after that, another request may take it over, and the previous holder can no longer commit. If the holder fails while
+Postgres is unavailable, its claim is released as soon as Postgres is back.
 """
 
 import logging
@@ -24,13 +24,13 @@ from shared.retrying import Retry
 
 log = logging.getLogger(__name__)
 
-# The longest time that any work takes: the time limit of a request (functions.yaml).
+# The longest time, in seconds, that any work can take: the timeout of a request (functions.yaml).
 CLAIM_S: Final = 60.0
-# The pause between attempts to release the claims of failed requests.
+# Seconds between attempts to release the claims of failed requests.
 RELEASE_AGAIN_S: Final = 0.5
-# how long an answer is repeated for its key
+# Seconds for which a key returns its stored response.
 RETENTION_S: Final = 86_400
-# Keys of one user within RETENTION_S, far more than a shopper needs: a client must not fill the database.
+# Maximum keys per user within RETENTION_S; far more than a shopper needs, but a client cannot fill the database.
 MAX_KEYS_PER_OWNER: Final = 1000
 KEY_REUSED: Final = "This Idempotency-Key was used with another body; send a new key."
 
@@ -52,7 +52,7 @@ WHERE idempotency_keys.created_at < clock_timestamp() - make_interval(secs =>
 RETURNING created_at"""
 GET: Final = """
 SELECT request_hash, status, content_type, body, headers FROM idempotency_keys WHERE key = :key AND route = :route"""
-# created_at identifies the claim: a request that took it over has set another time
+# created_at identifies the claim: a request that took it over has set a new time.
 FINISH: Final = """
 UPDATE idempotency_keys
 SET status = :status, content_type = :content_type, body = :body, headers = cast(:headers AS jsonb)
@@ -61,13 +61,13 @@ RETURNING 1"""
 RELEASE: Final = """
 DELETE FROM idempotency_keys
 WHERE key = :key AND route = :route AND claim = cast(:claim AS uuid) AND status IS NULL"""
-# the keys of an owner, and the seconds until the oldest of them expires
+# The number of an owner's keys, and the seconds until the oldest expires.
 COUNT: Final = """
 SELECT count(*), ceil(extract(epoch FROM min(created_at) - now())::float8 + cast(:retention_s AS float8))
 FROM idempotency_keys
 WHERE owner = cast(:owner AS text) AND created_at > now() - make_interval(secs => cast(:retention_s AS float8))"""
 
-# A guest's key is the person's: after the guest was merged, the account finds it.
+# A guest's key belongs to the person: after the guest is merged, the account finds it.
 FIRST_USER: Final = """
 SELECT g.external_id FROM users a JOIN users g ON g.merged_into = a.id
 JOIN idempotency_keys k ON k.key = :key AND k.route = cast(:route AS text) || ' ' || g.external_id
@@ -77,7 +77,7 @@ ORDER BY k.created_at DESC LIMIT 1"""
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored answer."""
+    """A stored response."""
 
     status: int
     content_type: str
@@ -87,7 +87,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to do the work of a key. At most one request holds it at a time."""
+    """The right to do the work for a key. At most one request holds it at a time."""
 
     key: str
     route: str
@@ -98,12 +98,12 @@ class Claim:
 def claim(
     key: str, route: str, request_hash: bytes, owner: str | None = None, *, claim_s: float = CLAIM_S
 ) -> Claim | Stored:
-    """Return a claim to do the work, or the stored answer of the request that did it.
+    """Return a claim to do the work, or the stored response of the request that did it.
 
-    ``owner`` is the user whom the answer is about; it is erased with them. ``claim_s`` is the longest time that the
-    work can take; afterwards another request may do it.
-    Raises IdempotencyMismatch if the key was used with another request, IdempotencyInProgress while that request runs,
-    and RateLimited if the owner has MAX_KEYS_PER_OWNER keys.
+    ``owner`` is the user whom the response is about; it is erased with them. ``claim_s`` is the longest time in seconds
+    that the work can take; after that, another request may do it.
+    Raises IdempotencyMismatch if the key was used with a different request, IdempotencyInProgress while the first
+    request is running, and RateLimited if the owner has MAX_KEYS_PER_OWNER keys.
     """
     UNRELEASED.release(key, route)
     claim_id = uuid4()
@@ -122,7 +122,7 @@ def claim(
             most=MAX_KEYS_PER_OWNER,
         )
     except DatabaseUnavailable:
-        # it may have taken effect, and only its answer been lost
+        # The claim may have been stored and only the reply lost.
         UNRELEASED.add(key, route, claim_id)
         raise
     if rows:
@@ -130,7 +130,7 @@ def claim(
     row = read_one(GET, key=key, route=route)
     if row is None:
         _check_number(owner)
-        # the other request released the key between the two statements
+        # The other request released the key between the two statements.
         raise IdempotencyInProgress("Send the request again in a second.", headers={"Retry-After": "1"})
     if bytes(row[0]) != request_hash:
         raise IdempotencyMismatch(KEY_REUSED)
@@ -143,8 +143,8 @@ def claim(
 
 
 def first_user(key: str, route: str, user_id: str) -> str:
-    """Return the id under which a person used a key at ``<route> <user id>``: a guest merged into the account, or
-    ``user_id`` itself.
+    """Return the user id under which a person used a key on ``<route> <user id>``: that of a guest merged into the
+    account, or ``user_id`` itself.
     """
     row = read_one(FIRST_USER, key=key, route=route, user_id=user_id, retention_s=RETENTION_S)
     return user_id if row is None else str(row[0])
@@ -161,9 +161,9 @@ def _check_number(owner: str | None) -> None:
 
 
 def finish(connection: Connection, held: Claim, answer: Stored) -> None:
-    """Store the answer in the transaction of the work.
+    """Store the response in the transaction of the work.
 
-    Raises IdempotencyInProgress if another request took the claim over: the transaction must not commit.
+    Raises IdempotencyInProgress if another request has taken over the claim; the transaction must then not commit.
     """
     parameters = {
         "key": held.key,
@@ -181,9 +181,9 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
 
 
 def release(held: Claim) -> None:
-    """Release the key after work that failed and changed nothing, so that the client may correct it and try again.
+    """Release the key after work that failed without changes, so that the client can correct the request and retry.
 
-    While Postgres is away, the key is released once it is back.
+    If Postgres is unavailable, the key is released once it is back.
     """
     try:
         _release(held.key, held.route, held.id)
@@ -193,15 +193,15 @@ def release(held: Claim) -> None:
 
 
 def _release(key: str, route: str, claim_id: UUID) -> None:
-    # prepared, so that it does not count as a change of the request, which may run again afterwards
+    # Prepared, so that it does not count as a change made by the request, which may be retried afterwards.
     run_prepared(RELEASE, again=False, key=key, route=route, claim=claim_id)
 
 
 class _Unreleased:
-    """Claims whose owners have failed and could not release them. A thread releases them once Postgres is back."""
+    """Claims that failed requests could not release. A thread releases them once Postgres is back."""
 
     def __init__(self) -> None:
-        # by key and route: the claim, and when it ends by itself
+        # By key and route: the claim, and when it expires by itself.
         self._claims: dict[tuple[str, str], tuple[UUID, float]] = {}
         self._lock = threading.Lock()
         self.again = Retry("release of idempotency keys", RELEASE_AGAIN_S, self._release_all)
@@ -213,7 +213,7 @@ class _Unreleased:
         self.again.start()
 
     def release(self, key: str, route: str) -> None:
-        """Release the claim of this key now, if it waits. Raises DatabaseUnavailable."""
+        """Release the claim of this key now, if one is pending. Raises DatabaseUnavailable."""
         waiting = self._claims.get((key, route))
         if waiting is not None:
             _release(key, route, waiting[0])
@@ -234,7 +234,7 @@ class _Unreleased:
                     _release(key, route, claim_id)
             except AppError:
                 break
-            except Exception as error:  # noqa: BLE001 — the other claims may be released
+            except Exception as error:  # noqa: BLE001 — the other claims may still be released
                 log.warning("idempotency key not released", extra={"error": type(error).__name__})
                 continue
             self._remove(key, route, claim_id)
@@ -242,7 +242,7 @@ class _Unreleased:
             return bool(self._claims)
 
     def forget(self) -> None:
-        """Forget all of them: they belong to another database."""
+        """Forget all pending claims, which belong to the previous database."""
         self.again.stop()
         with self._lock:
             self._claims.clear()
@@ -253,5 +253,5 @@ UNRELEASED: Final = _Unreleased()
 
 @closed_on_reset
 def forget_unreleased() -> None:
-    """Forget the claims that wait to be released."""
+    """Forget the claims still to be released."""
     UNRELEASED.forget()

@@ -1,4 +1,4 @@
-"""The table ``imports``: what every import of a catalog has read and written so far, and its report."""
+"""The table ``imports``: the progress and the report of every catalog import."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,13 +12,13 @@ from shared.errors import NotFound
 
 Kind = Literal["post", "job", "feed"]
 State = Literal["running", "succeeded", "failed"]
-# lists of a stored report are cut to this many entries: a report is read by people
+# Lists in a stored report are truncated to this many entries, since reports are read by people.
 MAX_LISTED: Final = 100
 
 COLUMNS: Final = (
     "id, kind, feed_id, source, state, rows_read, rows_written, rows_refused, started_at, updated_at, ended_at"
 )
-# Jobs of a kind run one at a time: an import that still counts as running was killed.
+# Jobs of one kind run one at a time, so an import still marked as running was killed.
 BEGIN: Final = """
 WITH killed AS (
     UPDATE imports SET state = 'failed', ended_at = clock_timestamp(), report = cast(:killed AS jsonb)
@@ -42,7 +42,7 @@ KILLED: Final = {"error": "The process was killed before the import ended. What 
 
 
 class Import(NamedTuple):
-    """An import; ``rows_written`` counts products created or changed."""
+    """An import; ``rows_written`` counts created and updated products."""
 
     id: int
     kind: Kind
@@ -59,7 +59,7 @@ class Import(NamedTuple):
 
 
 def public_source(source: str) -> str:
-    """Return a source without the user, the password and the query of its URL: they may be credentials."""
+    """Return a source URL without user, password and query, which may be credentials."""
     parts = urlsplit(source)
     if not parts.netloc:
         return source
@@ -80,13 +80,13 @@ def _counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def begin(kind: Kind, source: str, feed_id: int | None = None) -> int:
-    """Record that an import begins, and return its id."""
+    """Record the start of an import and return its id."""
     killed = orjson.dumps(KILLED).decode()
     return int(write(BEGIN, kind=kind, source=public_source(source), feed_id=feed_id, killed=killed)[0][0])
 
 
 def report_progress(import_id: int, counts: Mapping[str, int]) -> None:
-    """Record how far an import is."""
+    """Record the progress of an import."""
     write(PROGRESS, id=import_id, **_counts(counts))
 
 
@@ -96,12 +96,12 @@ def end(import_id: int, state: State, counts: Mapping[str, int], report: Mapping
 
 
 def record_done(connection: Connection, source: str, report: Mapping[str, Any]) -> int:
-    """Record an import of one transaction, in that transaction."""
+    """Record a finished import inside its own transaction, and return its id."""
     return int(execute(connection, DONE, {"source": source, "report": _json(report), **_counts(report)})[0][0])
 
 
 def latest(limit: int) -> list[Import]:
-    """Return the last imports, latest first, without their reports."""
+    """Return the latest ``limit`` imports, newest first, without their reports."""
     return [Import(*row) for row in read(LIST, limit=limit)]
 
 

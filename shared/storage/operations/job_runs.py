@@ -1,4 +1,4 @@
-"""The table ``job_runs``: one row for each run of a job, written by shared/job.py and shown to staff."""
+"""The table ``job_runs``: one row per run of a job, written by shared/job.py and shown to staff."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from shared.clients.postgres import read, write
 Outcome = Literal["succeeded", "failed"]
 
 TABLE: Final = "SELECT to_regclass('job_runs')"
-# The caller holds the job's lock, so a run that still counts as running was killed.
+# The caller holds the job's lock, so a run still marked as running was killed.
 BEGIN: Final = """
 WITH killed AS (
     UPDATE job_runs SET ended_at = clock_timestamp(), outcome = 'failed', details = cast(:details AS jsonb)
@@ -23,7 +23,7 @@ END: Final = """
 UPDATE job_runs SET ended_at = clock_timestamp(), outcome = :outcome, details = cast(:details AS jsonb) WHERE id = :id
 """
 KILLED: Final = {"error": "The process was killed before the run ended; the next run of the job noticed it."}
-# One index scan for each job: jobs that run every minute would make a scan of the table long.
+# One index scan per job; jobs that run every minute would make a scan of the whole table slow.
 LATEST: Final = """
 SELECT run.id, run.job, run.started_at, run.ended_at, run.outcome, run.details
 FROM unnest(cast(:jobs AS text[])) WITH ORDINALITY AS requested(job, position),
@@ -33,7 +33,7 @@ ORDER BY requested.position, run.started_at DESC
 
 
 class Run(NamedTuple):
-    """A run of a job; ``outcome`` is running, succeeded or failed, ``details`` the result or the error."""
+    """A run of a job; ``outcome`` is running, succeeded or failed; ``details`` is the result or the error."""
 
     id: int
     job: str
@@ -48,9 +48,9 @@ def _json(details: Mapping[str, Any]) -> str:
 
 
 def begin(job: str) -> int | None:
-    """Record that a run begins, and that earlier runs without an end were killed; return the run's id.
+    """Record the start of a run, mark unfinished earlier runs as killed, and return the run's id.
 
-    The caller holds the job's lock. None before the table exists: the job ``migrate`` creates it.
+    The caller must hold the job's lock. Returns None if the table does not exist yet; the job ``migrate`` creates it.
     """
     if read(TABLE)[0][0] is None:
         return None
@@ -63,7 +63,7 @@ def end(run_id: int, outcome: Outcome, details: Mapping[str, Any]) -> None:
 
 
 def latest(jobs: Sequence[str], limit: int) -> dict[str, list[Run]]:
-    """Return the last ``limit`` runs of each job, latest first; an empty list for a job that never ran."""
+    """Return the last ``limit`` runs of each job, newest first; an empty list for a job that never ran."""
     runs: dict[str, list[Run]] = {job: [] for job in jobs}
     for row in read(LATEST, jobs=list(jobs), limit=limit):
         run = Run(*row)

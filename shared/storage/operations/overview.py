@@ -1,7 +1,7 @@
-"""What a shop owner wants to know of the last days: revenue, what recommendations add to it, and what sells.
+"""A shop owner's summary of the last days: revenue, the share due to recommendations, and what sells.
 
-Days begin at midnight in the shop's time zone. Revenue is net of what was given back, at the price of the order or,
-without one, of the product today. Days of recommendations are those of UTC (attribution.py).
+Days begin at midnight in the shop's time zone. Revenue is net of refunds, at the price in the order or, without one, at
+the product's current price. Days of recommendations are UTC days (attribution.py).
 """
 
 from typing import Any, Final
@@ -13,10 +13,10 @@ from shared.storage.operations.daily_stats import VISITORS_OF
 from shared.storage.recommending.attribution import LIVE_AND_COUNTED
 
 TOP_PRODUCTS: Final = 10
-# positions of answers that are told apart
+# Number of positions in a recommendation list that are reported separately.
 POSITIONS: Final = 20
 
-# A purchase is due to recommendations if an answer to the same user had the product in the 24 hours before it.
+# A purchase is attributed to recommendations if the same user was recommended the product in the 24 hours before it.
 _SOLD: Final = """
 WITH window_of AS MATERIALIZED (
     SELECT shop_midnight(shop_day(now()) - cast(:days AS integer) + 1) AS first
@@ -53,13 +53,13 @@ SELECT product_json(p, c, s)::text, b.pieces::bigint, b.revenue::float8
 FROM best b JOIN products p ON p.id = b.product_id LEFT JOIN categories c ON c.id = p.category_id
 LEFT JOIN product_stats s ON s.product_id = p.id ORDER BY b.revenue DESC, p.id
 """
-# what is counted live may begin before these days
+# Live counts may begin before these days.
 BY_DAY: Final = f"""{LIVE_AND_COUNTED}
 SELECT date, kind, sum(answers)::bigint, sum(impressions)::bigint, sum(clicks)::bigint, sum(purchases)::bigint,
        sum(converted)::bigint
 FROM both_parts WHERE date > current_date - cast(:days AS integer) GROUP BY 1, 2 ORDER BY 1, 2
 """
-# Days that ended before yesterday and are counted come from the counts, all others are counted here.
+# Days that ended before yesterday come from the daily counts if they are counted; all others are counted live.
 VISITORS: Final = f"""
 WITH counted AS MATERIALIZED (
     SELECT date, visitors, new_visitors FROM daily_visitor_stats
@@ -75,7 +75,7 @@ SELECT date, visitors, new_visitors FROM counted WHERE date < (SELECT first FROM
 UNION ALL
 {VISITORS_OF.format(spans="spans")}
 """
-# by the place in the answer, whatever position the storefront reported
+# By position in the response, regardless of the position that the storefront reported.
 BY_POSITION: Final = """
 SELECT place, count(*) FILTER (WHERE action = 'impression'), count(*) FILTER (WHERE action = 'click')
 FROM (SELECT f.action, array_position(l.product_ids, f.product_id) AS place
@@ -91,7 +91,7 @@ def _share(part: float, total: float) -> float | None:
 
 
 def read_overview(days: int) -> dict[str, Any]:
-    """Return the figures of the last ``days`` days with today. Raises DatabaseUnavailable."""
+    """Return the figures of the last ``days`` days including today. Raises DatabaseUnavailable."""
     currency, time_zone = read(SHOP)[0]
     visitors = {row[0]: (row[1], row[2]) for row in read(VISITORS, days=days)}
     by_day = [
@@ -106,7 +106,7 @@ def read_overview(days: int) -> dict[str, Any]:
         }
         for row in read(REVENUE, days=days)
     ]
-    # no currency has more decimals; without rounding, sums end in noise
+    # No currency has more decimals; without rounding, sums show floating-point noise.
     revenue = round(sum(day["revenue"] for day in by_day), 4)
     recommended = round(sum(day["recommended_revenue"] for day in by_day), 4)
     return {

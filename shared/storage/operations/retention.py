@@ -14,14 +14,14 @@ from shared.storage.recommending.attribution import KEPT_DAYS
 log = logging.getLogger(__name__)
 
 BATCH_ROWS: Final = 10_000
-# Attaching or dropping a partition locks the table of events. Giving up and trying again is better than making every
-# new event wait behind a long reader.
+# Seconds to wait for the lock. Attaching or dropping a partition locks the events table; it is better to give up and
+# retry than to make every new event queue behind a long-running reader.
 LOCK_TIMEOUT_S: Final = 2
 ATTEMPTS: Final = 5
 
 
 class Rule(NamedTuple):
-    """Rows of ``table`` that fulfil the condition ``expired`` are deleted; it may use ``:event_months``."""
+    """Delete rows of ``table`` that meet the condition ``expired``, which may use ``:event_months``."""
 
     table: str
     expired: str
@@ -35,13 +35,13 @@ RULES: Final = (
     Rule("counted_purchases", f"counted_at < {EVENT_AGE}"),
     Rule("purchase_lines", f"occurred_at < {EVENT_AGE}"),
     Rule("refunds", f"received_at < {EVENT_AGE}"),
-    # read on their own day only; the clocks of instances may differ
+    # Only read on their own day; a margin because the clocks of instances may differ.
     Rule("daily_caps", "day < current_date - 2"),
     Rule("search_caps", "day < current_date - 2"),
     Rule("search_counts", f"day < ({EVENT_AGE})::date"),
     Rule("event_counts_hourly", "hour < now() - interval '13 months'"),
     Rule("idempotency_keys", f"created_at < now() - interval '{RETENTION_S} seconds'"),
-    # a signature is accepted for minutes
+    # A signature is accepted only for minutes.
     Rule("webhook_deliveries", "signed_at < now() - interval '1 hour'"),
     Rule("outbox", "published_at < now() - interval '7 days'"),
     Rule("rejected_events", "rejected_at < now() - interval '90 days'"),
@@ -49,9 +49,9 @@ RULES: Final = (
     Rule("recommendation_feedback", f"at < now() - interval '{KEPT_DAYS} days'"),
     Rule("refresh_tokens", "expires_at < now()"),
     Rule("account_links", "expires_at < now()"),
-    # the database deletes no other entries: see migration 0007
+    # The database refuses to delete any other entries: see migration 0007.
     Rule("audit_log", "action IN ('login', 'login.failure') AND at < now() - interval '13 months'"),
-    # an address from which an account logged in is known for a while
+    # An address from which an account has logged in stays known for a while.
     Rule(
         "login_failures",
         "last_at < now() - CASE WHEN succeeded_at IS NULL THEN interval '2 days' "
@@ -69,8 +69,8 @@ WITH deleted AS (
 ) SELECT count(*) FROM deleted
 """
 
-# The partition of a month expires when the end of the month is older than the retention. Of what occurred from here on,
-# all partitions are kept.
+# A month's partition expires when the end of the month is older than the retention period. All partitions from this
+# time on are kept.
 KEPT_SINCE: Final = f"date_trunc('month', {EVENT_AGE}, 'UTC')"
 EXPIRED_PARTITIONS: Final = f"""
 SELECT child.relname
@@ -85,7 +85,7 @@ SELECT ensure_event_partitions(current_date, (now() + make_interval(months => :m
 
 
 def _run_with_retries(sql: str, **parameters: object) -> list[tuple[object, ...]]:
-    """Run a statement that locks the table of events; wait between attempts, so that other transactions proceed."""
+    """Run a statement that locks the events table; wait between attempts so that other transactions can proceed."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction(statement_timeout_s=0) as connection:
@@ -100,7 +100,7 @@ def _run_with_retries(sql: str, **parameters: object) -> list[tuple[object, ...]
 
 
 def ensure_partitions(months_ahead: int) -> int:
-    """Create missing partitions of this month and ``months_ahead`` more; return how many were created."""
+    """Create missing partitions for this month and the next ``months_ahead``; return how many were created."""
     created = _run_with_retries(ENSURE_PARTITIONS, months=months_ahead)[0][0]
     assert isinstance(created, int)
     return created

@@ -1,7 +1,7 @@
 """The shop's own settings: one row, read by every instance at most once in MAX_AGE_S.
 
-``current()`` costs a request no statement: the row is read with the first use and then anew in the background, while
-requests go on with the row they have. What SQL needs (days, the search language) it reads from the table ``shop``.
+``current()`` runs no statement during a request: the row is read on first use and then refreshed in the background,
+while requests keep using the row they have. SQL reads what it needs (days, search language) from the table ``shop``.
 """
 
 import logging
@@ -17,7 +17,7 @@ from shared.errors import AppError
 
 log = logging.getLogger(__name__)
 
-# Seconds after which an instance follows a change that another instance made.
+# Seconds within which an instance sees a change made by another instance.
 MAX_AGE_S: Final = 10.0
 
 FIELDS: Final = ("name", "currency", "time_zone", "search_language", "unknown_products")
@@ -27,7 +27,7 @@ LOCK: Final = f"{READ} FOR UPDATE"
 CHANGE: Final = f"""
 UPDATE shop SET {", ".join(f"{name} = :{name}" for name in FIELDS)}, updated_at = now() RETURNING {COLUMNS}"""
 ZONE_EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = :time_zone)"
-# the configurations that PostgreSQL itself ships; those of extensions and of Aisle are in other schemas or begin alike
+# The configurations built into PostgreSQL; those of extensions and of Aisle are in other schemas or share a prefix.
 LANGUAGES: Final = """
 SELECT cfgname::text FROM pg_ts_config WHERE cfgnamespace = 'pg_catalog'::regnamespace ORDER BY cfgname"""
 
@@ -39,7 +39,7 @@ class _Copy:
         self.is_reading = threading.Lock()
 
     def renew(self) -> None:
-        """Read the row. What is known stays in force if Postgres does not answer."""
+        """Read the row. If Postgres is unavailable, the last known row stays in use."""
         try:
             self.settings = ShopSettings(*read(READ)[0])
         except AppError as error:
@@ -52,7 +52,10 @@ _copy = _Copy()
 
 
 def current() -> ShopSettings:
-    """Return the shop's settings, at most MAX_AGE_S and one reading old. Raises DatabaseUnavailable on first use."""
+    """Return the shop's settings, out of date by at most MAX_AGE_S plus one read.
+
+    Raises DatabaseUnavailable, on first use only.
+    """
     copy = _copy
     known = copy.settings
     if known is None:
@@ -66,7 +69,7 @@ def current() -> ShopSettings:
 
 @closed_on_reset
 def forget() -> None:
-    """Forget the row: the next use reads it anew."""
+    """Forget the row, so that the next use reads it again."""
     global _copy
     _copy = _Copy()
 
@@ -87,10 +90,10 @@ def change(connection: Connection, values: Mapping[str, Any]) -> ShopSettings:
 
 
 def time_zone_exists(connection: Connection, time_zone: str) -> bool:
-    """Whether PostgreSQL knows the time zone. Its table is the one by which days are computed."""
+    """Return whether PostgreSQL knows the time zone; days are computed with PostgreSQL's time zone table."""
     return bool(execute(connection, ZONE_EXISTS, {"time_zone": time_zone})[0][0])
 
 
 def search_languages(connection: Connection) -> list[str]:
-    """Return the names of PostgreSQL's text search configurations, by name."""
+    """Return the names of PostgreSQL's text search configurations, in alphabetical order."""
     return [row[0] for row in execute(connection, LANGUAGES)]

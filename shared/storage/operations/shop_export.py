@@ -1,4 +1,4 @@
-"""Reading a shop's tables for an export, part by part, from one snapshot."""
+"""Read a shop's tables for an export, part by part, from one snapshot."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -17,13 +17,13 @@ _KEYS: Final[dict[Kind, Callable[[str], Any]]] = {
 
 
 def key_literal(kind: Kind, text: str) -> str:
-    """Return a key as SQL. COPY takes no parameters, so that the text is parsed here. Raises ValueError."""
+    """Return a key as an SQL literal; COPY takes no parameters, so the text is parsed here. Raises ValueError."""
     cast = {"bigint": "bigint", "uuid": "uuid", "time": "timestamptz", "date": "date"}[kind]
     return f"'{_KEYS[kind](text)}'::{cast}"
 
 
 def is_key(kind: Kind, text: str) -> bool:
-    """Return whether a text is a key of this kind."""
+    """Return whether a text is a valid key of this kind."""
     try:
         key_literal(kind, text)
     except (ValueError, OverflowError):
@@ -41,7 +41,7 @@ def _range(table: ShopTable, after: str | None, to: str | None) -> str:
 
 
 def find_end(connection: Connection, table: ShopTable, after: str | None, rows: int) -> str | None:
-    """Return the key of the last row of a part that begins after a key; None if fewer than ``rows`` rows follow."""
+    """Return the key of the last row of a part of ``rows`` rows after the key ``after``; None if fewer rows follow."""
     key = f"t.{table.key}"
     found = execute(
         connection,
@@ -55,9 +55,9 @@ def find_end(connection: Connection, table: ShopTable, after: str | None, rows: 
 
 
 def copy_part(connection: Connection, table: ShopTable, after: str | None, to: str | None, file: Any) -> int:
-    """Write a part's rows to ``file`` as CSV without a header, in order, and return how many there are.
+    """Write a part's rows to ``file`` as CSV without a header, in order, and return their number.
 
-    The same rows are the same bytes. Null is an empty cell, and an empty text is quoted.
+    The same rows produce the same bytes. Null is an empty cell, and an empty string is quoted.
     """
     columns = ", ".join(column.sql for column in table.columns)
     order = ", ".join(filter(None, (f"t.{table.key}", table.then)))

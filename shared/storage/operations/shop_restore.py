@@ -1,4 +1,4 @@
-"""Storing a shop's exported tables, part by part, in one transaction. shop_export.py reads them."""
+"""Store a shop's exported tables, part by part, in one transaction. shop_export.py is the counterpart."""
 
 from io import BytesIO
 from typing import Final
@@ -38,19 +38,19 @@ def copy_to_stage(connection: Connection, table: ShopTable, rows: BytesIO) -> in
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     copy_in(connection, f"COPY {STAGE} ({names}) FROM STDIN (FORMAT csv)", rows)
     if prices := [column.name for column in table.columns if column.kind == "price"]:
-        # Parquet has three decimals of every price
+        # Parquet stores every price with three decimals.
         changes = ", ".join(f"{name} = {STORED_PRICE.format(name)}" for name in prices)
         execute(connection, f"UPDATE {STAGE} SET {changes}")
     return int(execute(connection, COUNT)[0][0])
 
 
 def store_staged(connection: Connection, table: ShopTable) -> None:
-    """Store the rows of the staging table, and empty it for the next part."""
+    """Store the rows of the staging table and empty it for the next part."""
     for statement in table.restore:
         execute(connection, statement)
     execute(connection, EMPTY)
 
 
 def drop_stage(connection: Connection) -> None:
-    """Drop the staging table, so that the next table can have its own."""
+    """Drop the staging table, so that the next table can create its own."""
     execute(connection, DROP)

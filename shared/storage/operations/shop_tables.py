@@ -1,7 +1,7 @@
-"""The tables of an exported shop: which rows and columns an export has, and the statements that store them again.
+"""The tables of an exported shop: the rows and columns of an export, and the statements that restore them.
 
-An export names users by their own ids and products by both of theirs. It has neither accounts (emails, names, places)
-nor secrets. docs/export.md describes the files.
+An export identifies users by their public ids and products by both ids. It contains neither account data (emails,
+names, locations) nor secrets. docs/export.md describes the files.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -12,7 +12,7 @@ STAGE: Final = "restored_rows"
 
 
 class Column(NamedTuple):
-    """A column of a file. ``expression`` reads it in the export's statement; by default the column of that name."""
+    """A column of a file. ``expression`` reads it in the export's statement; by default, the column of that name."""
 
     name: str
     kind: Kind
@@ -20,10 +20,10 @@ class Column(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """Return the expression as a CSV's cell holds it: times in ISO 8601, truth values as words."""
+        """Return the expression formatted for CSV: times in ISO 8601, booleans as words."""
         value = self.expression or f"t.{self.name}"
         if self.kind == "time":
-            # connections have the time zone UTC
+            # Connections use the time zone UTC.
             return f"""to_char({value}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
         return f"({value})::text" if self.kind == "boolean" else value
 
@@ -31,11 +31,11 @@ class Column(NamedTuple):
 class ShopTable(NamedTuple):
     """A table of the export, written as files of consecutive rows.
 
-    base : the table that gives the rows, called ``t``. joins : what the columns also read.
-    key : the column of ``t`` that orders the rows and cuts them into parts. then : further columns of the order.
-    restore : statements that store the rows of STAGE, called ``r``.
-    weight : how many rows of other tables a row is as long as.
-    is_single : one file, since rows refer to each other.
+    base : the table that provides the rows, aliased ``t``. joins : further tables that the columns read.
+    key : the column of ``t`` that orders the rows and splits them into parts. then : further columns of the order.
+    restore : statements that store the rows of STAGE, aliased ``r``.
+    weight : length of a row, in rows of an average table.
+    is_single : whether the table is a single file, because its rows refer to each other.
     """
 
     name: str
@@ -60,7 +60,8 @@ _PRODUCT_ID: Final = Column("product_id", "bigint")
 def _as_exported(
     name: str, base: str, key: str, key_kind: Kind, columns: tuple[Column, ...], then: str = ""
 ) -> ShopTable:
-    """Return a table whose columns are stored under their names in the file, ``_USER_ID`` as the id in ``users``."""
+    """Return a table whose columns are restored under their names in the file; ``_USER_ID`` becomes the id in
+    ``users``."""
     names = ", ".join(column.name for column in columns)
     values = ", ".join("u.id" if column is _USER_ID else f"r.{column.name}" for column in columns)
     has_user = _USER_ID in columns
@@ -81,7 +82,7 @@ TABLES: Final = (
             Column("leaf", "text"),
             Column("path", "text"),
         ),
-        # a parent's path is the beginning of its children's
+        # A parent's path is a prefix of its children's.
         (
             f"""INSERT INTO categories (id, parent_id, name, leaf)
             SELECT id, parent_id, name, leaf FROM {STAGE} ORDER BY length(path), id""",

@@ -1,4 +1,4 @@
-"""The table ``training_batches``: trainings on Spark, from their submission to the version they led to."""
+"""The table ``training_batches``: training batches on Spark, from submission to the model version they produced."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from shared.clients.postgres import Connection, execute, read_one, write
 Outcome = Literal["published", "kept"]
 
 COLUMNS: Final = "id, job, started_at, submitted_at, ended_at, outcome, reason, choice"
-# the partial unique index refuses a second open batch of a job
+# The partial unique index prevents a second open batch of the same job.
 OPEN: Final = """
 INSERT INTO training_batches (id, job, started_at, choice)
 VALUES (:id, :job, :started_at, cast(:choice AS jsonb)) ON CONFLICT DO NOTHING RETURNING id
@@ -26,7 +26,7 @@ LATEST: Final = f"SELECT {COLUMNS} FROM training_batches WHERE job = :job ORDER 
 
 
 class TrainingBatch(NamedTuple):
-    """A training. ``outcome`` and ``reason`` are None while it is open, ``reason`` also if a version was published."""
+    """A training batch. ``outcome`` and ``reason`` are None while it is open, ``reason`` also after a publication."""
 
     id: str
     job: str
@@ -39,7 +39,7 @@ class TrainingBatch(NamedTuple):
 
 
 def open_batch(batch_id: str, job: str, started_at: datetime, choice: Mapping[str, Any]) -> bool:
-    """Record a training that is to be submitted; return False, and record nothing, while another one is open."""
+    """Record a batch about to be submitted; return False, recording nothing, if another batch of the job is open."""
     values = {"id": batch_id, "job": job, "started_at": started_at, "choice": orjson.dumps(dict(choice)).decode()}
     return bool(write(OPEN, **values))
 
@@ -50,17 +50,17 @@ def mark_submitted(batch_id: str) -> None:
 
 
 def close(connection: Connection, batch_id: str, outcome: Outcome, reason: str | None = None) -> None:
-    """Record inside the caller's transaction how a training ended; nothing if it has ended already."""
+    """Record how a batch ended, inside the caller's transaction; does nothing if it has already ended."""
     execute(connection, CLOSE, {"id": batch_id, "outcome": outcome, "reason": reason})
 
 
 def find_open(job: str) -> TrainingBatch | None:
-    """Return the job's open training."""
+    """Return the job's open batch, or None."""
     row = read_one(FIND_OPEN, job=job)
     return None if row is None else TrainingBatch(*row)
 
 
 def latest(job: str) -> TrainingBatch | None:
-    """Return the job's last training, open or not."""
+    """Return the job's latest batch, open or not, or None."""
     row = read_one(LATEST, job=job)
     return None if row is None else TrainingBatch(*row)

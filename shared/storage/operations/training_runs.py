@@ -1,4 +1,4 @@
-"""The table ``training_runs``: results of training and evaluation, run by run, and the HTML reports they left."""
+"""The table ``training_runs``: the result and HTML report of each training or evaluation run."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ ADD: Final = """
 INSERT INTO training_runs (job, started_at, ended_at, outcome, version, details)
 VALUES (:job, :started_at, clock_timestamp(), :outcome, :version, cast(:details AS jsonb))
 """
-# The list leaves the report out: it is a complete HTML page, and REPORT reads it by itself.
+# Lists omit the report, which is a complete HTML page; REPORT reads it separately.
 PAGE: Final = """
 SELECT id, job, started_at, ended_at, outcome, version, details - 'report',
     coalesce(jsonb_typeof(details -> 'report') = 'string', false)
@@ -23,14 +23,14 @@ ORDER BY id DESC LIMIT :limit OFFSET :offset
 COUNT: Final = "SELECT count(*) FROM training_runs WHERE cast(:job AS text) IS NULL OR job = :job"
 RUNS: Final = PagedList("training-runs", PAGE, COUNT, [("id", True, "bigint")], places=(0,))
 REPORT: Final = "SELECT details ->> 'report' FROM training_runs WHERE id = :id"
-# by the primary key, backwards: the run is among the last ones
+# By the primary key in descending order, since the run is among the latest.
 OF_BATCH: Final = """
 SELECT version FROM training_runs WHERE job = :job AND outcome = 'published' AND details ->> 'batch' = :batch
 ORDER BY id DESC LIMIT 1"""
 
 
 class TrainingRun(NamedTuple):
-    """A run; ``version`` is the model version it published, ``has_report`` whether it left an HTML report."""
+    """A run; ``version`` is the model version that it published, ``has_report`` whether it has an HTML report."""
 
     id: int
     job: str
@@ -43,7 +43,7 @@ class TrainingRun(NamedTuple):
 
 
 def find_version(job: str, batch: str) -> int | None:
-    """Return the version that a batch of Spark led to and that was activated; None if there is none."""
+    """Return the activated model version that a Spark batch produced; None if there is none."""
     row = read_one(OF_BATCH, job=job, batch=batch)
     return None if row is None else int(row[0])
 
@@ -56,7 +56,7 @@ def add(
     details: Mapping[str, Any],
     version: int | None = None,
 ) -> None:
-    """Record the result of a run inside the caller's transaction. It ends now."""
+    """Record the result of a run that ends now, inside the caller's transaction."""
     execute(
         connection,
         ADD,
@@ -71,15 +71,15 @@ def add(
 
 
 def page(place: Place, job: str | None = None) -> tuple[list[TrainingRun], int, str | None]:
-    """Return runs of one job or of all jobs, newest first, their total number and the next page's cursor.
+    """Return a page of runs of one job or of all jobs, newest first, their total number and the next page's cursor.
 
-    Raises InvalidRequest for a wrong cursor.
+    Raises InvalidRequest for an invalid cursor.
     """
     rows, total, following = RUNS.read(place, job=job)
     return [TrainingRun(*row) for row in rows], total, following
 
 
 def report(run_id: int) -> str | None:
-    """Return the HTML report of a run; None if there is no such run, or it left no report."""
+    """Return the HTML report of a run; None if there is no such run or it has no report."""
     row = read_one(REPORT, id=run_id)
     return None if row is None else row[0]

@@ -1,4 +1,4 @@
-"""Webhooks that were taken: of each subject, when its newest delivery was signed."""
+"""Accepted webhook deliveries: for each subject, when the newest one was signed."""
 
 from datetime import datetime
 from typing import Final
@@ -13,9 +13,9 @@ RETURNING 1"""
 
 
 def take(connection: Connection, subject: str, signed_at: datetime) -> None:
-    """Note a delivery in the caller's transaction, which applies it. Deliveries about one subject wait for each other.
+    """Record a delivery in the caller's transaction, which applies it. Deliveries about one subject are serialized.
 
-    Raises Conflict for one that was signed no later than the last: a replay, or one that a newer one has overtaken.
+    Raises Conflict if it was not signed later than the last one: it is a replay, or a newer one has overtaken it.
     """
     if not execute(connection, TAKE, {"subject": subject, "signed_at": signed_at}):
         raise Conflict(

@@ -1,5 +1,5 @@
 """People: accounts and guests, their logins and searches, and what happens when they merge, leave or ask for a copy.
 
-May import ``shared.clients``, ``shared.domain``, for orders and the folding of events the rooms ``shopping`` and
-``events``, and for security events the audit log in ``operations``.
+May import ``shared.clients``, ``shared.domain``, the sibling packages ``shopping`` and ``events`` (orders and the
+folding of events), and the audit log in ``operations`` (security events).
 """

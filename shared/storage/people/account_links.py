@@ -1,9 +1,9 @@
-"""Valid links to an account's pages. Only digests of their tokens are stored; a used link is deleted.
+"""Emailed links to an account's pages. Only digests of their tokens are stored; a used link is deleted.
 
-A link ends when it is used, expires or is replaced by a newer one, and when the account's address changes; a link that
-sets a password also ends when the account's sessions are ended, as every change of a password does. Issuing and using
-lock the user's row first, like everything that changes a user's sessions, so a link that is sent twice at the same
-moment is used once.
+A link becomes invalid when it is used, expires or is replaced by a newer one, and when the account's email address
+changes. A link that sets a password also becomes invalid when the account's sessions are ended, as every password
+change does. Issuing and using a link lock the user's row first, like everything that changes a user's sessions, so that
+of two concurrent requests with one link only one succeeds.
 """
 
 from typing import Final
@@ -30,9 +30,9 @@ ENDED: Final = "The link was used, has expired, or was replaced by a newer one. 
 
 
 def issue(connection: Connection, user: User, purpose: Purpose) -> str:
-    """Issue a link for an account that the caller has locked, in place of an earlier one; return its URL.
+    """Issue a link for an account locked by the caller, replacing any earlier one; return its URL.
 
-    Raises MissingSetting without TOKEN_KEYS or PUBLIC_URL.
+    Raises MissingSetting if TOKEN_KEYS or PUBLIC_URL is not set.
     """
     token = create(purpose)
     url = address(purpose, token)
@@ -42,7 +42,7 @@ def issue(connection: Connection, user: User, purpose: Purpose) -> str:
 
 
 def find(token: str, *purposes: Purpose) -> str:
-    """Return the id of the account that a link is for, and use nothing up. Raises InvalidLink, LinkExpired."""
+    """Return the id of the account that a link is for, without using the link. Raises InvalidLink, LinkExpired."""
     row = read_one(FIND, digest=digest(token), purpose=check(token, *purposes))
     if row is None:
         raise LinkExpired(ENDED)
@@ -50,7 +50,7 @@ def find(token: str, *purposes: Purpose) -> str:
 
 
 def use(connection: Connection, token: str, *purposes: Purpose) -> tuple[User, Purpose]:
-    """Use a link up; return its account, locked, and its purpose. Raises InvalidLink, LinkExpired.
+    """Consume a link; return its account, locked, and its purpose. Raises InvalidLink, LinkExpired.
 
     If the caller's transaction is rolled back, the link stays valid.
     """
@@ -64,5 +64,5 @@ def use(connection: Connection, token: str, *purposes: Purpose) -> tuple[User, P
 
 
 def end_all(connection: Connection, user: User) -> None:
-    """End every link of an account that the caller has locked."""
+    """Invalidate all links of an account locked by the caller."""
     execute(connection, END_ALL, {"user_id": user.id})

@@ -1,4 +1,4 @@
-"""Users: guests, and accounts, which are the rows of ``users`` with an email. For their owners and for staff."""
+"""Users: guests and accounts. Accounts are the rows of ``users`` with an email."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ USERNAME_TAKEN: Final = "This username is taken; choose another one."
 COLUMNS: Final = """id, external_id, is_anonymous, username, email, password_hash, role, latitude, longitude, city,
     created_at, registered_at, email_verified_at"""
 BY_ID: Final = f"SELECT {COLUMNS} FROM users WHERE external_id = :user_id"
-# Rows from before emails had a canonical form are found as they were typed, and first: two of them may have one form.
+# Rows from before emails had a canonical form are found by the email as typed, and first, because two of them may share
+# a canonical form.
 BY_EMAIL: Final = f"""
 SELECT {COLUMNS} FROM users WHERE lower(email) IN (lower(:email), lower(:typed))
 ORDER BY lower(email) = lower(:typed) DESC LIMIT 1"""
@@ -37,10 +38,10 @@ WHERE external_id = :user_id RETURNING {COLUMNS}"""
 REPLACE_HASH: Final = "UPDATE users SET password_hash = :password_hash WHERE id = :id"
 VERIFY_EMAIL: Final = """
 UPDATE users SET email_verified_at = coalesce(email_verified_at, clock_timestamp()) WHERE id = :id"""
-# only if the password was not changed while it was verified
+# Only if the password was not changed while it was being verified.
 REHASH: Final = "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old"
 SET_ROLE: Final = "UPDATE users SET role = :role WHERE id = :id"
-# All admins, in the order of ids: if two admins demote each other at the same time, one of them waits here.
+# All admins, in id order: if two admins demote each other at the same time, one of them waits here.
 LOCK_ADMINS: Final = "SELECT external_id FROM users WHERE role = 'admin' AND email IS NOT NULL ORDER BY id FOR UPDATE"
 PREFERENCES: Final = """
 WITH account AS (SELECT id FROM users WHERE external_id = :user_id),
@@ -87,17 +88,17 @@ class User:
 
     @property
     def email_verified(self) -> bool:
-        """Whether the holder has proven that the address is theirs."""
+        """Whether the account's owner has proven that the address is theirs."""
         return self.email_verified_at is not None
 
     @property
     def acting_role(self) -> str:
-        """The role of this user's tokens."""
+        """The role that this user's tokens carry."""
         return "guest" if self.is_anonymous else self.role
 
 
 def _explain(error: Exception) -> Exception:
-    """Return UsernameTaken or EmailTaken for a violation of their unique indexes; any other error unchanged."""
+    """Return UsernameTaken or EmailTaken if their unique index was violated, otherwise the error unchanged."""
     original = getattr(error, "orig", None)
     if sqlstate(original) != UNIQUE_VIOLATION:
         return error
@@ -109,21 +110,21 @@ def _explain(error: Exception) -> Exception:
 def _require_free(connection: Connection, username: str, user_id: str) -> None:
     """Raise UsernameTaken if another account has the name.
 
-    Before the email is looked at: the violation of an index would be the email's first, so that a taken username would
-    reveal, uncounted, that no account has the email.
+    Checked before the email: otherwise the index on emails would be violated first, so that a UsernameTaken error would
+    reveal, outside the rate limit, that no account has the email.
     """
     if execute(connection, FIND_USERNAME, {"username": username, "user_id": user_id}):
         raise UsernameTaken(USERNAME_TAKEN)
 
 
 def find(user_id: str) -> User | None:
-    """Return the user with this public id; None if there is none."""
+    """Return the user with this public id, or None."""
     row = read_one(BY_ID, user_id=user_id)
     return None if row is None else User(*row)
 
 
 def find_by_email(email: str) -> User | None:
-    """Return the account with this email, however it is written; None if there is none."""
+    """Return the account with this email in any spelling, or None."""
     row = read_one(BY_EMAIL, email=canonical_email(email), typed=email.strip())
     return None if row is None else User(*row)
 
@@ -139,7 +140,7 @@ def get_holder(user_id: str) -> User:
 def lock(connection: Connection, user_id: str, other_id: str | None = None) -> User | None:
     """Lock a user until the transaction ends and return them; None if there is no such user.
 
-    ``other_id``: a guest to lock too, who will be merged into the user.
+    ``other_id``: a guest to lock as well, to be merged into the user.
     """
     rows = execute(connection, LOCK, {"user_id": user_id, "other_id": other_id})
     return next((user for user in (User(*row) for row in rows) if user.user_id == user_id), None)
@@ -202,16 +203,16 @@ def set_email_verified(connection: Connection, user: User) -> None:
 
 
 def rehash(user: User, password_hash: str) -> None:
-    """Replace an outdated hash by a new hash of the same password."""
+    """Replace an outdated password hash with a new hash of the same password."""
     write(REHASH, id=user.id, old=user.password_hash, new=password_hash)
 
 
 def set_role(connection: Connection, user_id: str, role: Role, *, email: str | None = None) -> User:
     """Set an account's role and return the account, locked, as it was before.
 
-    ``email`` is the account's as it was seen when the role was decided. Its holder may change it at any moment, and
-    whoever has the mailbox can set the password: a role that was meant for one mailbox must not go to another.
-    Raises NotFound if there is no such account, and Conflict if it is the last admin or has another email by now.
+    ``email`` is the account's email when the role was decided on. Its owner may change it at any moment, and whoever
+    has the mailbox can set the password: a role meant for one mailbox must not go to another.
+    Raises NotFound if there is no such account, and Conflict if it is the last admin or its email has changed.
     """
     admins = [row[0] for row in execute(connection, LOCK_ADMINS)]
     user = lock(connection, user_id)
@@ -226,9 +227,9 @@ def set_role(connection: Connection, user_id: str, role: Role, *, email: str | N
 
 
 def page(place: Place, email: str | None, role: str | None) -> tuple[list[User], int, str | None]:
-    """Return accounts, newest first, their total number and the next page's cursor.
+    """Return a page of accounts, newest first, their total number and the next page's cursor.
 
-    ``email`` and ``role`` filter them. Raises InvalidRequest for a wrong cursor.
+    ``email`` and ``role`` filter them. Raises InvalidRequest for an invalid cursor.
     """
     filters = {"email": None if email is None else canonical_email(email), "typed": email, "role": role}
     rows, total, following = STAFF_LIST.read(place, **filters)
@@ -236,9 +237,9 @@ def page(place: Place, email: str | None, role: str | None) -> tuple[list[User],
 
 
 def preferences(user_id: str) -> tuple[list[tuple[str, str, str | None, float, float]], tuple[float, ...] | None]:
-    """Return rows ``(kind, key, category name, current score, share within the kind)``, and the sums of the price band.
+    """Return rows ``(kind, key, category name, current score, share within the kind)``, and the price statistics.
 
-    The second value is ``(weight, log_sum, square_sum)`` of log price, decayed; None without priced events.
+    The second value is the decayed ``(weight, log_sum, square_sum)`` of log prices; None without priced events.
     """
     from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 

@@ -11,20 +11,21 @@ from shared.domain.text import canonical_email
 log = logging.getLogger(__name__)
 
 BATCH_ROWS: Final = 1000
-# emails that may have another form: not ASCII, not in lower case, or with an encoded label
+# Emails that may not be canonical: not ASCII, not lower case, or with an encoded label.
 CANDIDATES: Final = f"""
 SELECT id, email FROM users
 WHERE email IS NOT NULL AND id > :after
   AND (octet_length(email) <> length(email) OR email <> lower(email) OR email LIKE '%xn--%')
 ORDER BY id LIMIT {BATCH_ROWS}"""
-# an email that another account has stays as it is: that account is found by the canonical form, this one as typed
+# An email whose canonical form another account has stays as it is: that account is found by the canonical form, this
+# one by the email as typed.
 CHANGE: Final = """
 UPDATE users u SET email = c.canonical
 FROM jsonb_to_recordset(cast(:changes AS jsonb)) AS c(id bigint, stored text, canonical text)
 WHERE u.id = c.id AND u.email = c.stored
   AND NOT EXISTS (SELECT FROM users o WHERE lower(o.email) = lower(c.canonical) AND o.id <> u.id)
 RETURNING u.id"""
-# another form of an address is the same mailbox; the trigger of migration 0009 knows case only
+# A different form of an address is the same mailbox; the trigger of migration 0009 only handles case.
 VERIFIED: Final = """
 SELECT id, email_verified_at FROM users WHERE id = ANY (cast(:ids AS bigint[])) ORDER BY id FOR UPDATE"""
 KEEP_VERIFIED: Final = """
@@ -33,11 +34,11 @@ FROM jsonb_to_recordset(cast(:verified AS jsonb)) AS v(id bigint, at timestamptz
 
 
 def make_canonical() -> int:
-    """Bring stored emails into their canonical form, in batches, and return how many changed; idempotent.
+    """Convert stored emails to their canonical form, in batches, and return how many changed; idempotent.
 
-    If the emails of several accounts have one canonical form, the account that is stored with it, in any case, keeps
-    it, or else the oldest gets it. The others keep their emails, with which their owners still log in, and are logged:
-    only staff can say whose mailbox it is. A verified email stays verified.
+    If the emails of several accounts have the same canonical form, the account already stored with it, ignoring case,
+    keeps it; otherwise the oldest account gets it. The others keep their emails, with which their owners can still log
+    in, and are logged, because only staff can decide whose mailbox it is. A verified email stays verified.
     """
     changed, after = 0, 0
     while rows := read(CANDIDATES, after=after):

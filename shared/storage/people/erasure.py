@@ -1,10 +1,10 @@
-"""Erasure: what is stored about a user is deleted, or no longer belongs to anybody.
+"""Erasure: what is stored about a user is deleted or anonymized.
 
-Events and orders stay, because the shop counts them, but without their owner: events move to a new user row without a
-known id, and lose session and metadata. The audit log names users by their rows, so it still says what was done, but no
-longer by whom or to whom. Rows are found by columns that hold a user's id, never by a part of a text. A digest of the
-erased id stays, so that an event still on its way does not bring the user back. A table that is added later and holds
-a user's id must be added here and to export.py: tests/integration/accounts/test_erasure.py looks into every table.
+Events and orders stay, because the shop's figures include them, but without their owner: events move to a new user row
+without a known id and lose their session and metadata. The audit log refers to users by row id, so it still says what
+was done, but no longer by whom or to whom. Rows are found by columns that hold a user's id, never by substrings. A
+digest of the erased id stays, so that an event still in transit does not bring the user back. A new table that holds a
+user's id must be added here and to export.py: tests/integration/accounts/test_erasure.py searches every table.
 """
 
 import secrets
@@ -14,10 +14,10 @@ from shared.clients.postgres import Connection, execute, read, transaction
 from shared.domain.identity import IdKind, kind_of
 from shared.storage.people.login_failures import account_subject
 
-# of the rows that keep the events of erased users; nothing else is known of them
+# Prefix of the ids of rows that keep the events of erased users and hold nothing else.
 ERASED_PREFIX: Final = "erased_"
 
-# the user, and the guests that were merged into them
+# The user, and the guests merged into them.
 PERSON: Final = """WITH person AS (
     SELECT id, external_id FROM users WHERE external_id = :user_id
     UNION ALL
@@ -41,16 +41,17 @@ ERASE: Final = (
     "DELETE FROM outbox WHERE attributes ->> 'user_id' = ANY (:user_ids)",
     "DELETE FROM idempotency_keys WHERE owner = ANY (:user_ids)",
 )
-# Texts that no other user searched for may identify the user. Texts of several users stay counted.
+# Search texts that no other user searched for may identify the user. Texts shared by several users stay counted.
 FORGET_SEARCHES: Final = """
 DELETE FROM search_counts c
 WHERE c.searches <= 1 AND c.query IN (SELECT query FROM search_history WHERE user_id = ANY (:ids))
   AND NOT EXISTS (SELECT FROM search_history h WHERE h.query = c.query AND NOT h.user_id = ANY (:ids))"""
 DELETE_LOGIN_FAILURES: Final = "DELETE FROM login_failures WHERE account = :account OR subject = :account"
-# Preferences, purchases, segment, searches, logins, cart and wishlist go with the row. An order stays, without owner.
+# Preferences, purchases, segment, searches, logins, cart and wishlist are deleted with the row. Orders stay, without an
+# owner.
 DELETE_USERS: Final = "DELETE FROM users WHERE id = ANY (:ids)"
 
-# users whom an event created again: it was being stored while the erasure committed
+# Users recreated by an event that was being stored while the erasure committed.
 RETURNED: Final = """
 SELECT external_id FROM users JOIN erased_users ON digest = sha256(convert_to(external_id, 'UTF8'))
 WHERE starts_with(external_id, 'acct_') OR starts_with(external_id, 'guest_') LIMIT 1000"""
@@ -69,7 +70,7 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
     execute(connection, LOCK, {"ids": ids})
     external_id = f"{ERASED_PREFIX}{secrets.token_hex(16)}"
     owner = execute(connection, ADD_ANONYMOUS_OWNER, {"external_id": external_id})[0][0]
-    # the shop gives its own ids, and may mean the same user or another one by an id that comes again
+    # Ids of the shop's own are not blocked: if one appears again, it may be the same user or a different one.
     issued = [user_id for user_id in user_ids if kind_of(user_id) is not IdKind.OTHER]
     execute(connection, ADD_DIGESTS, {"user_ids": issued})
     execute(connection, ANONYMIZE_EVENTS, {"owner": owner, "ids": ids})
@@ -78,7 +79,7 @@ def erase(connection: Connection, user_id: str, email: str | None) -> list[str]:
     if email is not None:
         execute(connection, DELETE_LOGIN_FAILURES, {"account": account_subject(email)})
     execute(connection, FORGET_SEARCHES, {"ids": ids})
-    # last: the rows deleted with these are found through them
+    # Last, because the rows deleted by cascade are found through these.
     execute(connection, DELETE_USERS, {"ids": ids})
     return user_ids
 

@@ -1,7 +1,7 @@
 """Export: everything stored about a user, as one JSON document.
 
-A table that is added later and holds a user's id must be added here and to erasure.py:
-tests/integration/accounts/test_erasure.py looks into every table.
+A new table that holds a user's id must be added here and to erasure.py:
+tests/integration/accounts/test_erasure.py searches every table.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from shared.storage.shopping.orders import ORDER
 
 
 def _rows(columns: str, source: str, order: str) -> str:
-    """Return the expression of a JSON list of all rows of ``source``, empty if there are none."""
+    """Return an SQL expression for a JSON array of all rows of ``source``, empty if there are none."""
     return f"(SELECT coalesce(json_agg(r), '[]') FROM (SELECT {columns} FROM {source} ORDER BY {order}) AS r)"
 
 
@@ -91,6 +91,6 @@ WHERE EXISTS (SELECT FROM person)"""
 
 
 def read_user_data(user_id: str) -> bytes | None:
-    """Return everything stored about a user and the guests merged into them, as JSON; None if there is no user."""
+    """Return everything stored about a user and the guests merged into them, as JSON; None if the user is unknown."""
     row = read_one(EXPORT, user_id=user_id)
     return None if row is None else str(row[0]).encode()

@@ -1,8 +1,8 @@
-"""Deleting idle users without any data: ids that a client once sent, and guests that never did anything.
+"""Delete idle users without any data: ids that a client once sent, and guests that never did anything.
 
-These users stay: accounts, guests that were merged into one (late events and the account's erasure need the row), and
-users with a valid refresh token, events, orders, purchases or searches. A cart or a wishlist keeps a user for as long
-as events are kept, since it may be all that an anonymous client has written.
+The following are not deleted: accounts, guests merged into one (late events and the account's erasure need the row),
+and users with a valid refresh token, events, orders, purchases or searches. A user with a cart or wishlist is kept for
+as long as events are kept, since that may be all that an anonymous client has written.
 """
 
 from typing import Final
@@ -12,8 +12,8 @@ from shared.clients.postgres import execute, transaction
 IDLE_DAYS: Final = 30
 BATCH_ROWS: Final = 1000
 
-# Locked before the other tables are read, so that no event or cart is added in between: a transaction that adds one
-# writes the user's row first. Rows in use are left for the next run.
+# Users are locked before the other tables are read, so that no event or cart is added in between: a transaction that
+# adds one writes the user's row first. Rows locked by others are left for the next run.
 LOCK: Final = f"""
 SELECT id FROM users
 WHERE id > :after AND email IS NULL AND merged_into IS NULL
@@ -33,9 +33,9 @@ RETURNING id"""
 
 
 def delete_idle(event_months: int) -> int:
-    """Delete the users without any data who were not seen for IDLE_DAYS; return how many.
+    """Delete the users without any data who have not been seen for IDLE_DAYS; return how many.
 
-    In batches, each in its own short transaction. ``event_months`` is how long events are kept.
+    Works in batches, each in its own short transaction. ``event_months`` is how long events are kept.
     """
     deleted, after = 0, 0
     while True:

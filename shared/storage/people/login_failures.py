@@ -1,13 +1,16 @@
-"""Failed logins, counted to slow down the guessing of passwords and of which emails have accounts.
+"""Counts of failed logins and sent messages, to slow down guessing of passwords and of which emails have accounts.
 
-* by account and address together: a guesser delays nobody but themselves
-* by address: it guesses at many accounts; honest people share addresses, so it has more attempts
-* messages by mailbox: no stranger fills it with links; the last link that was sent stays valid meanwhile
-* messages by address: a client cannot let the shop write to many strangers by registering them
-* by account: many addresses guess at it; an address from which the account has logged in before is not delayed by it
+"Address" means the client's IP address. The limits are:
 
-An attempt counts before its password is verified, so that concurrent attempts cannot avoid the limit; a success deletes
-the count. Accounts that do not exist count like those that do. Only digests of emails and addresses are stored.
+* by account and address together: an attacker delays only themselves
+* by address: against one client guessing at many accounts; honest people share addresses, so it allows more attempts
+* messages by mailbox: nobody can flood a mailbox with links; the last link sent stays valid meanwhile
+* messages by address: a client cannot make the shop write to many strangers by registering their emails
+* by account: against many addresses guessing at one account; addresses from which it has logged in before are exempt
+
+An attempt is counted before its password is verified, so that concurrent attempts cannot bypass the limit; a success
+resets the count. Attempts on accounts that do not exist are counted too. Only digests of emails and addresses are
+stored.
 """
 
 import hashlib
@@ -20,8 +23,8 @@ from shared.errors import LockedOut
 
 
 class Limit(NamedTuple):
-    """How many failures are free, the first wait after them (doubled by each further failure), the longest wait, and
-    after how long without an attempt the failures are forgotten."""
+    """The number of failures without a wait, the first wait after them (doubled by each further failure), the longest
+    wait, and the time without an attempt after which failures are forgotten; times in seconds."""
 
     free: int
     first_s: float
@@ -32,10 +35,10 @@ class Limit(NamedTuple):
 PAIR: Final = Limit(5, 2, 900, 86_400)
 ADDRESS: Final = Limit(50, 2, 900, 3_600)
 ACCOUNT: Final = Limit(100, 2, 900, 86_400)
-# messages, not failures
+# Counts messages, not failures.
 MAIL: Final = Limit(5, 60, 3_600, 86_400)
 SENDER: Final = Limit(50, 60, 3_600, 3_600)
-# an address is known for this long after a login
+# Days for which an address stays known after a login.
 KNOWN_DAYS: Final = 30
 
 _IS_KNOWN: Final = f"""EXISTS (
@@ -73,13 +76,13 @@ ON CONFLICT (subject) DO UPDATE SET failures = 0, locked_until = NULL, account =
 def account_subject(email: str) -> bytes:
     """Return the key of an account by its email, without storing the email.
 
-    The key is that of the canonical email: otherwise each spelling would have attempts of its own.
+    The key is derived from the canonical email; otherwise each spelling would have its own attempts.
     """
     return hashlib.sha256(b"account:" + canonical_email(email).encode("utf-8", "replace")).digest()
 
 
 def address_subject(address: str) -> bytes:
-    """Return the key of a client's address, as the edge determined it, without storing the address."""
+    """Return the key of a client's address, as determined at the edge, without storing the address."""
     return hashlib.sha256(b"address:" + address.encode("utf-8", "replace")).digest()
 
 
@@ -88,7 +91,7 @@ def _pair_subject(account: bytes, address: str) -> bytes:
 
 
 def _mail_subject(email: str) -> bytes:
-    """Return the key of a mailbox: `ada+shop@…` and `ada@…` are usually one."""
+    """Return the key of a mailbox; `ada+shop@…` and `ada@…` are usually the same mailbox."""
     local_part, at, domain = canonical_email(email).rpartition("@")
     return hashlib.sha256(b"mail:" + account_subject(local_part.partition("+")[0] + at + domain)).digest()
 
@@ -118,16 +121,16 @@ def _count(sql: str, subject: bytes, limit: Limit, **parameters: Any) -> bool:
 
 
 def begin_attempt(email: str, address: str) -> None:
-    """Count an attempt on an account from an address. Raises LockedOut, with the time to wait, if it must wait."""
+    """Count an attempt on an account from an address. Raises LockedOut, with the time to wait, if it is delayed."""
     account = account_subject(email)
     pair = _pair_subject(account, address)
     row = read_one(GET_WAIT, pair=pair, account=account, address=address_subject(address))
     if row is not None and row[0] is not None:
         raise _locked_out(row[0])
     if not _count(COUNT, pair, PAIR, account=account):
-        # a concurrent attempt locked the pair since the check above
+        # A concurrent attempt has locked the pair since the check above.
         raise _locked_out(PAIR.first_s)
-    # not refused here: the check above refuses the next attempt
+    # Does not refuse this attempt; the check above refuses the next one.
     _count(COUNT_UNLESS_KNOWN, account, ACCOUNT, account=account, pair=pair)
 
 
@@ -137,26 +140,26 @@ def record_failure(address: str) -> None:
 
 
 def record_success(email: str, address: str) -> None:
-    """Delete the counted attempts on an account, after a successful login, and remember the address."""
+    """Reset the attempts on an account after a successful login, and remember the address."""
     account = account_subject(email)
     write(SUCCEED, account=account, pair=_pair_subject(account, address))
 
 
 def may_mail(email: str) -> bool:
-    """Count a message to a mailbox; return False if it was sent too many lately.
+    """Count a message to a mailbox; return False if too many were sent to it recently.
 
-    The count names no account, so it outlives one that is erased: a mailbox gets no more messages by being registered
-    and erased in turn.
+    The count is not tied to an account, so it survives erasure: registering and erasing a mailbox repeatedly does not
+    cause more messages.
     """
     return _count(COUNT, _mail_subject(email), MAIL, account=None)
 
 
 def may_cause_mail(address: str) -> bool:
-    """Count a message to an unverified mailbox that a client caused; return False if those were too many lately."""
+    """Count a message that a client triggers to an unverified mailbox; return False if there were too many recently."""
     return _count(COUNT, _sender_subject(address), SENDER, account=None)
 
 
 def take_back(email: str, address: str) -> None:
-    """Take an attempt back that revealed nothing about the email."""
+    """Undo the count of an attempt that revealed nothing about the email."""
     account = account_subject(email)
     write(TAKE_BACK, account=account, pair=_pair_subject(account, address))

@@ -1,9 +1,9 @@
-"""Merging a guest into an account, in one transaction, so that nothing is lost or counted twice.
+"""Merge a guest into an account in one transaction, so that nothing is lost or counted twice.
 
-Events change their owner, counts add up, and decayed sums are folded like those of another message. Cart lines, pieces
-and wishes that do not fit stay with the guest, and the answer names them. A guest belongs to the first account that
-names them; each further login to it takes along what came since. Events that arrive later but were published before
-the merge go to the account (STORE in shared/storage/events/ingestion.py).
+Events change owner, counts are added up, and decayed sums are folded like those of another message. Cart lines, pieces
+and wishlist entries that do not fit stay with the guest and are listed in the response. A guest belongs to the first
+account that claims them; each further login to it moves what has been added since. Events that arrive later but were
+published before the merge go to the account (STORE in shared/storage/events/ingestion.py).
 """
 
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from shared.errors import Conflict, Forbidden
 from shared.storage.events.decayed_sums import fold
 from shared.storage.schema.advisory_locks import USER_MERGES, lock_until_commit
 
-# In the order of ids, like every transaction that locks several users. A guest's event that is being stored holds the
-# guest's row, and its foreign keys then read the account's: FOR UPDATE would let the two wait for each other.
+# In id order, like every transaction that locks several users. Storing a guest's event locks the guest's row, and its
+# foreign keys then read the account's row; with FOR UPDATE the two could deadlock.
 LOCK: Final = "SELECT id FROM users WHERE external_id = ANY (:user_ids) ORDER BY id FOR NO KEY UPDATE"
-# a guest whose events are still on their way, so that they follow
+# Adds a guest whose events are still in transit, so that these will follow.
 ADD: Final = "INSERT INTO users (external_id) VALUES (:guest_id) ON CONFLICT DO NOTHING"
-# Only a guest, and only into one account. The guest's location is taken only if the account has none. The time is read
-# under the lock: what the guest wrote before is moved.
+# Only a guest can be merged, and only into one account. The guest's location is used only if the account has none. The
+# time is read under the lock, so everything that the guest wrote before it is moved.
 CLAIM: Final = """
 WITH guest AS (
     UPDATE users SET merged_into = :account, merged_at = clock_timestamp()
@@ -56,7 +56,7 @@ SELECT :account, weight, log_sum, square_sum, as_of FROM moved
 ON CONFLICT (user_id) DO UPDATE SET
     {fold("user_price_bands", "weight")}, {fold("user_price_bands", "log_sum")},
     {fold("user_price_bands", "square_sum")}, as_of = greatest(user_price_bands.as_of, EXCLUDED.as_of)"""
-# The account keeps its segment; until the next run of the job, an account without one has the guest's.
+# The account keeps its segment; without one, it gets the guest's until the next run of the job.
 SEGMENT: Final = """
 WITH moved AS (DELETE FROM user_segments WHERE user_id = :guest RETURNING *)
 INSERT INTO user_segments (user_id, segment_id, joined_at) SELECT :account, segment_id, joined_at FROM moved
@@ -76,8 +76,8 @@ WHERE user_id = :guest_id AND at > now() - interval '25 hours'"""
 ORDERS: Final = "UPDATE orders SET user_id = :account WHERE user_id = :guest"
 LINES: Final = "UPDATE purchase_lines SET user_id = :account WHERE user_id = :guest"
 REFUNDS: Final = "UPDATE refunds SET user_id = :account WHERE user_id = :guest"
-# A product that is new in the account's cart moves with all its pieces, the latest first, while the cart has room for
-# it. To a line of the account pieces are added up to the stock and the limit. The rest stays.
+# A product that is not in the account's cart moves with all its pieces, latest first, while the cart has room. For a
+# product that is, pieces are added up to the stock and the limit per line. The rest stays with the guest.
 CART: Final = f"""
 WITH lines AS MATERIALIZED (
     SELECT g.product_id, g.quantity, g.price_when_added, g.added_at, own.quantity AS own_quantity, p.quantity AS stock,
@@ -122,11 +122,11 @@ SELECT product_id FROM items WHERE NOT (fits OR is_known) ORDER BY product_id"""
 FOLLOW: Final = "UPDATE users SET merged_into = :account WHERE merged_into = :guest"
 STATEMENTS: Final = (EVENTS, PURCHASES, PREFERENCES, PRICE_BANDS, SEGMENT, SEARCHES, ORDERS, LINES, REFUNDS)
 
-# Adds the missing ids of guests. The id of an account, or of a user who was erased, gets no row.
+# Adds missing rows for guests. An account's id, or that of an erased user, gets no row.
 ADD_ALL: Final = """
 INSERT INTO users (external_id) SELECT id FROM unnest(cast(:user_ids AS text[])) AS given(id) ORDER BY id
 ON CONFLICT DO NOTHING"""
-# The row of each id and the person whom it stands for. All are locked in the order of ids, as in LOCK.
+# The row of each id and of the person that it stands for. All are locked in id order, as in LOCK.
 ROWS: Final = """
 WITH locked AS MATERIALIZED (
     SELECT id, external_id, merged_into FROM users
@@ -136,16 +136,17 @@ WITH locked AS MATERIALIZED (
 SELECT u.external_id, u.id, p.id, p.external_id FROM locked u JOIN locked p ON p.id = coalesce(u.merged_into, u.id)
 WHERE u.external_id = ANY (cast(:user_ids AS text[]))"""
 
-# why pieces stay: the account's cart has no room for another product, the stock is used up, or the line is at its limit
+# Why pieces stay: the account's cart has no room for another product, stock is insufficient, or the line is at its
+# limit.
 LeftReason = Literal["cart_full", "insufficient_stock", "quantity_limit"]
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Result of a merge: whether the guest is the account's, and what did not fit and stays with the guest.
+    """Result of a merge: whether the guest now belongs to the account, and what did not fit and stays with the guest.
 
-    ``cart`` has product, pieces and reason of each line, ``wishlist`` the products. ``account_id`` is the public id of
-    the user who received the data.
+    ``cart`` has the product, pieces and reason of each line; ``wishlist`` has the products. ``account_id`` is the
+    public id of the user who received the data.
     """
 
     merged: bool
@@ -157,8 +158,8 @@ class Merge:
 def merge(connection: Connection, guest_id: str, account: int, account_id: str) -> Merge:
     """Merge a guest into an account; ``account`` is the row's id, ``account_id`` the public id.
 
-    Nothing is merged if ``guest_id`` is an account or was erased, or belongs to another account. The caller drops both
-    users' cached answers after the commit. The guest's tokens stay valid, for a tab that is still the guest's.
+    Nothing is merged if ``guest_id`` is an account, was erased or belongs to another account. The caller must drop both
+    users' cached answers after the commit. The guest's tokens stay valid for browser tabs that still use them.
     """
     execute(connection, ADD, {"guest_id": guest_id})
     execute(connection, LOCK, {"user_ids": [guest_id, account_id]})
@@ -168,7 +169,7 @@ def merge(connection: Connection, guest_id: str, account: int, account_id: str) 
     ids = {"guest": claimed[0][0], "account": account}
     for statement in STATEMENTS:
         execute(connection, statement, ids)
-    # guests of the guest belong to whom the guest belongs to
+    # Users merged into the guest now belong to the guest's account.
     execute(connection, FOLLOW, ids)
     execute(connection, RECOMMENDATIONS, {"guest_id": guest_id, "account_id": account_id})
     cart = [(int(row[0]), int(row[1]), row[2]) for row in execute(connection, CART, ids)]
@@ -177,11 +178,11 @@ def merge(connection: Connection, guest_id: str, account: int, account_id: str) 
 
 
 def merge_users(connection: Connection, from_id: str, to_id: str) -> Merge:
-    """Merge a user into another one, either of which may be an id of the shop's own; return the result.
+    """Merge one user into another; either id may be one of the shop's own. Return the result.
 
-    Repeating it merges what came since. An id that was merged stands for the user into whom it was; the caller drops
-    that user's cached answers too. Raises Conflict if ``from_id`` is an account or belongs to another user, or
-    ``to_id`` is an account that does not exist, and Forbidden if one of the two was erased.
+    Repeating it merges what has been added since. A merged id stands for the user it was merged into, whose cached
+    answers the caller must drop too. Raises Conflict if ``from_id`` is an account or belongs to another user, or if
+    ``to_id`` is an account that does not exist; raises Forbidden if either was erased.
     """
     if is_account(from_id):
         raise Conflict("from: an account cannot be merged into another user; let `to` be the account.")

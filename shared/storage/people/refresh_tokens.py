@@ -1,12 +1,12 @@
-"""Sessions: refresh tokens, random, stored as digests, each used once. Those that follow from a login form a family.
+"""Sessions: single-use random refresh tokens, stored as digests. All tokens that descend from a login form a family.
 
-Every function here that writes locks the user's row first, so all changes of a user's sessions happen one after the
-other: a password change leaves no token that a concurrent refresh, login or logout issued before it.
+Every function here that writes locks the user's row first, which serializes all changes to a user's sessions: after a
+password change, no token issued by a concurrent refresh, login or logout remains valid.
 
-A used token that is presented again may be stolen, so its family is revoked. Within REPEAT_S seconds the client may
-just have lost the answer, or two tabs may have refreshed at once: then the same successor is returned again, unless it
-was used itself. The successor is derived from the used token and a random key, because only digests are stored; the key
-is deleted when the successor is used.
+A used token that is presented again may have been stolen, so its family is revoked. Within REPEAT_S seconds, however,
+the client may simply have lost the response, or two tabs may have refreshed at once; then the same successor is
+returned again, unless it has already been used. Because only digests are stored, the successor is derived from the used
+token and a random key; the key is deleted when the successor is used.
 """
 
 import base64
@@ -21,9 +21,9 @@ from shared.errors import InvalidToken, TokenReused
 from shared.settings import settings
 from shared.storage.operations import audit
 
-# after this time a login ends, however often it was refreshed
+# Seconds after which a login expires, however often it was refreshed.
 SESSION_S: Final = 30 * 86_400
-# a used token is answered with its successor again for this long
+# Seconds for which a used token still returns its successor.
 REPEAT_S: Final = 10
 
 FIND: Final = "SELECT user_id FROM refresh_tokens WHERE digest = :digest"
@@ -100,7 +100,7 @@ def _lock_user(connection: Connection, user_id: int) -> tuple[str, str, int]:
 
 
 def begin(connection: Connection, user_id: int) -> Session:
-    """Begin a session of a user (the row's id) inside the caller's transaction."""
+    """Begin a session for a user, given by row id, inside the caller's transaction."""
     external_id, role, epoch = _lock_user(connection, user_id)
     token, family = secrets.token_urlsafe(32), str(uuid4())
     _add(connection, token, user_id, family)
@@ -110,8 +110,8 @@ def begin(connection: Connection, user_id: int) -> Session:
 def rotate(token: str) -> Session:
     """Use a token; return its session with the next token.
 
-    A token that was used within the last REPEAT_S seconds returns the same next token again. Raises TokenReused, and
-    revokes the family, if it was used before that; InvalidToken if it is unknown, revoked or expired.
+    A token that was used within the last REPEAT_S seconds returns the same next token again. Raises TokenReused and
+    revokes the family if it was used earlier than that; raises InvalidToken if it is unknown, revoked or expired.
     """
     token_digest = digest(token)
     with transaction() as connection:
@@ -153,18 +153,18 @@ def revoke(token: str) -> None:
 
 
 def revoke_all(connection: Connection, user_id: int) -> None:
-    """End every session of a user (the row's id), whose row the caller has locked.
+    """End all sessions of a user, given by row id, whose row the caller has locked.
 
-    Their access tokens are refused at once where ``require_session`` is called, elsewhere when they expire.
+    Their access tokens are rejected at once where ``require_session`` is called, and elsewhere once they expire.
     """
     for statement in REVOKE_ALL:
         execute(connection, statement, {"user_id": user_id})
 
 
 def require_session(user_id: str, role: str, epoch: int, session_id: str | None) -> None:
-    """Raise InvalidToken if the session of an access token has ended, its user was erased, or their role changed.
+    """Raise InvalidToken if the session of an access token has ended, or its user was erased or changed role.
 
-    ``session_id`` is None in a token of the release before sessions had ids: only its epoch and role are compared.
+    ``session_id`` is None in tokens issued before sessions had ids; then only the epoch and role are compared.
     """
     row = read_one(GET_STATE, user_id=user_id, session=session_id)
     if row is None:

@@ -1,8 +1,8 @@
-"""Changes of roles. The person who registered an address need not own it, so a role never comes with a known password.
+"""Role changes. Whoever registered an email need not own it, so a role is never granted with a known password.
 
-A promotion replaces the password by a random one and ends every session. A link is then the only way in, which a
-stranger who registered the address beforehand does not get. A demotion ends every session too, so that no token of the
-previous role stays in use.
+A promotion replaces the password with a random one and ends every session. The only way in is then an emailed link,
+which a stranger who registered the email beforehand does not receive. A demotion also ends every session, so that no
+token with the previous role stays in use.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ def assign(
     purpose: Purpose,
     email: str | None = None,
 ) -> tuple[User, str | None]:
-    """Assign a role to an account; return the account as it was, and after a promotion the link that sets its password.
+    """Assign a role to an account; return the account as it was and, after a promotion, the link to set its password.
 
-    ``unknown_hash`` makes the hash of a random password, ``purpose`` is the kind of the link. The change is
-    recorded as ``actor``'s. Raises NotFound if there is no such account, and Conflict if the last admin would lose the
-    role, or if the account has another email than ``email``.
+    ``unknown_hash`` returns the hash of a random password; ``purpose`` is the kind of link. The change is recorded with
+    ``actor``. Raises NotFound if there is no such account, and Conflict if the last admin would lose the role or if the
+    account's email is not ``email``.
     """
     user = accounts.set_role(connection, user_id, role, email=email)
     url = None
@@ -46,11 +46,11 @@ def assign(
 
 
 def make_admin(connection: Connection, actor: str, email: str, existing: User | None, password_hash: str) -> User:
-    """Make the account of an address an admin, recorded as ``actor``'s change, and return it.
+    """Make the account with an email an admin, recorded with ``actor``, and return the account.
 
-    Without ``existing`` the account is added. Otherwise it is returned as it was before; it gets this password, and its
-    sessions end. Raises EmailTaken if the address was registered meanwhile, NotFound if the account was erased, and
-    Conflict if it has another email by now.
+    If ``existing`` is None, the account is added. Otherwise it gets this password, its sessions end, and it is returned
+    as it was before. Raises EmailTaken if the email was registered meanwhile, NotFound if the account was erased, and
+    Conflict if its email has changed.
     """
     if existing is None:
         user = accounts.add(

@@ -1,4 +1,4 @@
-"""A few customers of the shop's own whose history is short enough to take in at a glance."""
+"""A few sample customers with ids of the shop's own and a history short enough to read at a glance."""
 
 from typing import Final, NamedTuple
 
@@ -8,7 +8,7 @@ from shared.domain.identity import ACCOUNT_PREFIX, GUEST_PREFIX
 SAMPLE_SIZE: Final = 12
 MIN_EVENTS: Final = 5
 MAX_EVENTS: Final = 60
-# Rows of users that are examined, the oldest first: the cost does not grow with the shop.
+# Number of user rows examined, oldest first, so that the cost does not grow with the shop.
 EXAMINED: Final = 150
 
 SAMPLE: Final = """
@@ -36,7 +36,7 @@ class SampleCustomer(NamedTuple):
 def read_sample() -> list[SampleCustomer]:
     """Return at most SAMPLE_SIZE customers with MIN_EVENTS to MAX_EVENTS events, the oldest first.
 
-    Accounts and guests of Aisle's own are left out: their ids are credentials, or need one.
+    Accounts and guests of Aisle's own are left out, because their ids are credentials or require one.
     """
     rows = read(
         SAMPLE,

@@ -1,4 +1,4 @@
-"""The search history of users: each query once, with its count and times. Its owner can list and clear it."""
+"""The search history of users: each query once, with its count and times. Users can list and clear their own."""
 
 import logging
 from datetime import datetime
@@ -50,9 +50,9 @@ def add(user_id: str, query: str) -> None:
 
 
 def page(user_id: str, place: Place) -> tuple[list[Search], int, str | None]:
-    """Return a user's searches, latest first, their total number and the next page's cursor.
+    """Return a page of a user's searches, latest first, their total number and the next page's cursor.
 
-    Raises InvalidRequest for a wrong cursor.
+    Raises InvalidRequest for an invalid cursor.
     """
     rows, total, following = SEARCHES.read(place, user_id=user_id)
     return [Search(*row) for row in rows], total, following

@@ -1,4 +1,4 @@
-"""Users who did something lately, in pages."""
+"""Recently active users, in pages."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -13,12 +13,12 @@ ORDER BY u.id LIMIT :size
 
 
 class ActiveUser(NamedTuple):
-    """A user: the number of their row, and the id that the shop knows."""
+    """A user: the row id, and the public id."""
 
     id: int
     external_id: str
 
 
 def read_page(after: int, since: datetime, size: int) -> list[ActiveUser]:
-    """Return the next ``size`` users after a row's number who have an event since that time, in the order of rows."""
+    """Return the next ``size`` users with a row id above ``after`` and an event since ``since``, ordered by row id."""
     return [ActiveUser(int(row[0]), row[1]) for row in read(PAGE, after=after, since=since, size=size)]

@@ -1,4 +1,4 @@
-"""The products of a personal answer. The statement that reads them also logs the answer."""
+"""The products of a personal recommendation list. The statement that reads them also logs the list."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
@@ -19,8 +19,8 @@ LEFT JOIN product_stats s ON s.product_id = p.id
 WHERE p.is_active ORDER BY place
 """
 
-# As READ, with the product of the profile that contributes most to each: its weight times the similarity. By
-# content, as the candidates are, where the model has neighbours of no product of the profile: no users are counted.
+# Like READ, with the profile product that contributes most to each: weight times similarity. If the model has no
+# neighbours for any product in the profile, similarity is by content, as for the candidates, and no users are counted.
 READ_WITH_SOURCES: Final = f"""
 WITH {LOGGED_IDS},
 wanted AS MATERIALIZED (SELECT * FROM unnest(cast(:ids AS bigint[])) WITH ORDINALITY AS w(id, place)),
@@ -52,7 +52,7 @@ LEFT JOIN product_stats s ON s.product_id = p.id LEFT JOIN because b ON b.id = p
 WHERE p.is_active ORDER BY place
 """
 
-# The products of many answers, each once.
+# The distinct products of many answers.
 READ_MANY: Final = f"""
 WITH {LOGGED_MANY}
 SELECT p.id, product_json(p, c, s)::text
@@ -77,12 +77,12 @@ class Source(NamedTuple):
 
 
 def read(ids: list[int], log: LoggedAnswer) -> list[dict[str, Any]]:
-    """Return these products in this order, without inactive ones, and log the answer."""
+    """Return the active ones of these products in the given order, and log the answer."""
     return [orjson.loads(row[0]) for row in postgres.run_prepared(READ, ids=ids, **log.parameters())]
 
 
 def read_many(answers: Sequence[tuple[LoggedAnswer, list[int]]]) -> dict[int, dict[str, Any]]:
-    """Return the products of answers by id, without inactive ones, and log the answers with their product ids."""
+    """Return the active products of the answers by id, and log the answers with their product ids."""
     logged = [
         {
             "id": log.id,
@@ -102,7 +102,7 @@ def read_many(answers: Sequence[tuple[LoggedAnswer, list[int]]]) -> dict[int, di
 def read_with_sources(
     ids: list[int], log: LoggedAnswer, found: CandidateSet
 ) -> list[tuple[dict[str, Any], Source | None]]:
-    """Return the same with each product's source, or None if no product of the profile is similar to it."""
+    """Do the same as ``read``, with each product's source, or None if no product in the profile is similar to it."""
     rows = postgres.run_prepared(
         READ_WITH_SOURCES,
         ids=ids,
@@ -119,7 +119,7 @@ def read_with_sources(
 
 
 def external_ids(ids: Collection[int]) -> dict[int, str]:
-    """Return the shop's own ids of these products, by ours."""
+    """Return the shop's own ids of these products, by Aisle's id."""
     return {int(row[0]): row[1] for row in postgres.read(EXTERNAL_IDS, ids=sorted(ids))}
 
 

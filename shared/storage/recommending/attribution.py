@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 from shared.clients import postgres
 from shared.clients.postgres import Connection, execute
 
-# days that can be counted again
+# How many days back counts can be recomputed.
 LOGGED_DAYS: Final = 30
-# The answer of a purchase may be of the day before, and days here are those of UTC.
+# Extra days, because the answer that led to a purchase may be from the day before, and days here are UTC days.
 MARGIN_DAYS: Final = 3
-# days after which the job retention drops answers and feedback
+# Days after which the job retention drops answers and feedback.
 KEPT_DAYS: Final = LOGGED_DAYS + 5
 
 _LOGGED: Final = """logged AS (
@@ -23,15 +23,15 @@ _LOGGED: Final = """logged AS (
 
 
 def logged(ids: str, *, version: str = "cast(:log_version AS integer)") -> str:
-    """Return a common table expression that logs the answer with these product ids.
+    """Return a common table expression that logs an answer with these product ids.
 
-    It is part of the statement that reads the products, so that logging costs no round trip of its own. Repeated after
-    a broken connection, it writes nothing twice. ``version`` reads the model's version where the statement knows it.
+    It is part of the statement that reads the products, so logging needs no extra round trip. A retry after a broken
+    connection writes nothing twice. ``version`` is an expression for the model version, if the statement reads it.
     """
     return _LOGGED.format(version=version, ids=ids)
 
 
-# The row of the user of a logged answer, whose segment's rules apply; none for an answer that is the same for all.
+# The user's row for a logged answer, whose segment's rules apply; no row for an answer that is the same for everybody.
 SHOPPER: Final = "SELECT id FROM users WHERE external_id = cast(:log_user AS text)"
 NO_SHOPPER: Final = "SELECT cast(NULL AS bigint) AS id"
 
@@ -47,7 +47,7 @@ LOGGED_MANY: Final = """logged AS (
     ON CONFLICT (id) DO NOTHING
 )"""
 
-# first count 0: no such answer; second count 0: the answer did not contain the product
+# First count 0: no such answer. Second count 0: the answer did not contain the product.
 RECORD_FEEDBACK: Final = """
 WITH answer AS (SELECT product_ids FROM recommendation_log WHERE id = cast(:id AS uuid)),
 recorded AS (
@@ -59,8 +59,8 @@ recorded AS (
 SELECT count(*), count(*) FILTER (WHERE :product_id = ANY (product_ids)) FROM answer
 """
 
-# A purchase counts up to 24 hours after its answer, so the last three days may still change. What was given back later
-# changes its day and the day before.
+# A purchase counts up to 24 hours after the answer, so the last three days may still change. A later refund changes the
+# day of the purchase and the day before.
 COUNT_DAYS: Final = """
 INSERT INTO recommendation_stats SELECT * FROM attribution(current_date - cast(:days AS integer) + 1, current_date)
 ON CONFLICT (date, kind, strategy, model_version) DO UPDATE SET
@@ -68,7 +68,7 @@ ON CONFLICT (date, kind, strategy, model_version) DO UPDATE SET
     add_to_carts = EXCLUDED.add_to_carts, purchases = EXCLUDED.purchases, converted = EXCLUDED.converted
 RETURNING answers
 """
-# the counted days, and the last ones live
+# The counted days, plus the last ones counted live.
 LIVE_AND_COUNTED: Final = """
 WITH live AS MATERIALIZED (
     SELECT greatest(least(coalesce(max(date), '-infinity'), current_date), current_date - 2) AS first
@@ -85,7 +85,8 @@ FROM both_parts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC
 """
 
 
-# Who had most answers computed lately, and thus acted most: an action drops the user's stored answers.
+# The users for whom most answers were computed recently. They were the most active, since every action drops the user's
+# stored answers.
 LATEST_USERS: Final = """
 SELECT user_id FROM recommendation_log
 WHERE kind = 'recommendations' AND at > now() - make_interval(secs => cast(:seconds AS integer))
@@ -124,7 +125,7 @@ class FeedbackAnswer(NamedTuple):
 
 
 def record_feedback(recommendation_id: str, product_id: int, action: str, position: int | None) -> FeedbackAnswer:
-    """Store once what a user did with a product of an answer. Stores nothing if the answer did not show it."""
+    """Store what a user did with a product in an answer; idempotent. Stores nothing if the product was not in it."""
     ((answers, answers_with_product),) = postgres.run_prepared(
         RECORD_FEEDBACK, id=recommendation_id, product_id=product_id, action=action, position=position
     )
@@ -132,15 +133,15 @@ def record_feedback(recommendation_id: str, product_id: int, action: str, positi
 
 
 def latest_users(seconds: int, users: int) -> list[str]:
-    """Return users whose recommendations were computed in the last so many seconds, the most active first."""
+    """Return up to ``users`` users with recommendations computed in the last ``seconds``, the most active first."""
     return [str(row[0]) for row in postgres.read(LATEST_USERS, seconds=seconds, users=users)]
 
 
 def count_days(connection: Connection, days: int, *, since: date | None = None) -> int:
-    """Count the answers of the last ``days`` days again, today included; return the number of answers.
+    """Recount the answers of the last ``days`` days, including today; return the number of answers.
 
-    More days are counted if the answers of ``since``, the day of a purchase that was given back, need it; never more
-    than LOGGED_DAYS, since older answers are being deleted.
+    More days are counted if needed for ``since``, the day of a refunded purchase; but at most LOGGED_DAYS, since older
+    answers are being deleted.
     """
     if since is not None:
         days = max(days, (datetime.now(UTC).date() - since).days + MARGIN_DAYS)
@@ -149,10 +150,10 @@ def count_days(connection: Connection, days: int, *, since: date | None = None) 
 
 
 def summary(days: int) -> list[dict[str, Any]]:
-    """Return the answers of the last ``days`` days and their outcomes, by kind, strategy and model version.
+    """Return the numbers of answers in the last ``days`` days and their outcomes, by kind, strategy and model version.
 
-    ``ctr`` is clicks per impression (None without impressions). ``conversion`` is the share of answers with a purchase
-    of one of their products within 24 hours.
+    ``ctr`` is clicks per impression (None without impressions). ``conversion`` is the share of answers followed by a
+    purchase of one of their products within 24 hours.
     """
     names = ("kind", "strategy", "model_version", "answers", "impressions", "clicks", "add_to_carts", "purchases")
     lines = []

@@ -15,7 +15,7 @@ from shared.domain.product_references import ProductReference, arrays, contradic
 from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.recommending.attribution import NO_SHOPPER, SHOPPER, LoggedAnswer, logged
 
-# Packed as big-endian integers: reading them as rows would cost more than all the rest.
+# Packed as big-endian integers, because reading rows would cost more than everything else.
 BASKETS: Final = """
 WITH bought AS MATERIALIZED (
     SELECT product_id, dense_rank() OVER (
@@ -30,11 +30,11 @@ SELECT coalesce(string_agg(int8send(basket), ''), ''), coalesce(string_agg(int8s
        (SELECT count(*) FROM sized WHERE size <= :max_basket), (SELECT count(*) FROM sized WHERE size > :max_basket)
 FROM bought JOIN sized USING (basket) WHERE size <= :max_basket
 """
-# readers see the old pairs until the transaction commits
+# Readers see the old pairs until the transaction commits.
 CLEAR: Final = "DELETE FROM bought_together"
 FILL: Final = "COPY bought_together (product_id, others, scores, lifts, confidences, counts) FROM STDIN"
 
-# The scores of several context products combine to 1 − Π(1 − score). Lift, confidence and count are those of the
+# The scores for several context products are combined as 1 − Π(1 − score). Lift, confidence and count are those for the
 # context product with the highest score.
 _READ: Final = """
 WITH shopper AS MATERIALIZED ({shopper}), context AS MATERIALIZED (
@@ -78,7 +78,7 @@ READ_LOGGED: Final = _READ.replace("{shopper}", SHOPPER).replace(
     "{logged}", ", " + logged("ARRAY(SELECT id FROM best ORDER BY score DESC, group_id)")
 )
 READ_ONLY: Final = _READ.replace("{shopper}", NO_SHOPPER).replace("{logged}", "")
-# The products of the context in its order: the product of each of the two ids.
+# The context products in the given order: for each reference, the product of either id.
 CONTEXT: Final = """
 SELECT i.id, e.id, coalesce(i.external_id, e.external_id), coalesce(i.is_active, e.is_active)
 FROM unnest(cast(:context AS bigint[]), cast(:context_external AS text[]))
@@ -89,7 +89,7 @@ ORDER BY c.position
 
 
 class Baskets(NamedTuple):
-    """Pairs of basket and product as big-endian 64-bit integers, and the numbers of baskets read and left out."""
+    """Basket-product pairs as big-endian 64-bit integers, and the numbers of baskets read and left out."""
 
     baskets: bytes
     products: bytes
@@ -98,24 +98,24 @@ class Baskets(NamedTuple):
 
 
 def read_baskets(*, days: int, max_basket: int) -> Baskets:
-    """Read the purchases of the last ``days`` in baskets of at most ``max_basket`` different products."""
+    """Read the baskets of the last ``days`` days with at most ``max_basket`` different products."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         row = execute(connection, BASKETS, {"days": days, "max_basket": max_basket})[0]
     return Baskets(bytes(row[0]), bytes(row[1]), int(row[2]), int(row[3]))
 
 
 def replace(connection: Connection, rows: Iterable[bytes]) -> None:
-    """Replace all pairs inside the caller's transaction by lines of COPY text, with the columns of FILL."""
+    """Replace all pairs, inside the caller's transaction, with lines of COPY text that have the columns of FILL."""
     execute(connection, CLEAR)
     copy_in(connection, FILL, BytesIO(b"".join(rows)))
 
 
 class TogetherProduct(NamedTuple):
-    """A product bought together with those of the context.
+    """A product bought together with the context products.
 
     score : in [0, 1].
-    measures : lift, confidence and count together with the product of the context that has the highest score.
-    source_id, source_name : that product.
+    measures : lift, confidence and count with respect to the context product with the highest score.
+    source_id, source_name : that context product.
     """
 
     product: dict[str, Any]
@@ -126,7 +126,7 @@ class TogetherProduct(NamedTuple):
 
 
 def together(context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswer | None) -> list[TogetherProduct]:
-    """Return the products that are bought together with the context, best first.
+    """Return up to ``k`` products bought together with the context products, best first.
 
     With ``log``, the same statement logs the answer.
     """
@@ -139,9 +139,9 @@ def together(context: Sequence[int], k: int, *, in_stock: bool, log: LoggedAnswe
 
 
 def resolve_context(context: Sequence[ProductReference]) -> tuple[list[ProductReference], list[int]]:
-    """Return each product with both ids, one id for a product that is not sold, and the ids of all that exist.
+    """Return each reference with both ids, or one id if the product is not sold, and the ids of all that exist.
 
-    Raises InvalidRequest for two ids that are not the same product's.
+    Raises InvalidRequest for two ids that do not belong to the same product.
     """
     ids, external_ids = arrays(context)
     rows = postgres.run_prepared(CONTEXT, context=ids, context_external=external_ids)

@@ -1,4 +1,4 @@
-"""What a user may need again: the intervals between purchases, learnt by the job, and the user's own purchases."""
+"""Repurchases: intervals between purchases, computed by the job, and the products that a user may need again."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -52,9 +52,9 @@ SELECT 0, (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) FROM gaps WHE
 RETURNING product_id
 """
 
-# The lines of a user's orders that were paid and then cancelled or refunded, by product, until the refund takes them
-# from the user's purchases (shared/storage/events/refunds.py), so that an answer follows at once. An order that was
-# never paid counted nowhere. A common table expression beside ``account``.
+# The lines of a user's orders that were paid and then cancelled or refunded, by product, until the refund is subtracted
+# from the user's purchases (shared/storage/events/refunds.py), so that answers reflect it at once. An order never paid
+# was not counted anywhere. A CTE that reads the CTE ``account``.
 GIVEN_BACK: Final = """given_back AS MATERIALIZED (
     SELECT i.product_id, count(*) AS lines
     FROM orders o JOIN order_items i ON i.order_id = o.id
@@ -66,9 +66,9 @@ GIVEN_BACK: Final = """given_back AS MATERIALIZED (
 
 
 def _parameter_columns() -> str:
-    """Return the columns of the active model's formula, with the defaults of parameters that the model does not give.
+    """Return the columns of the active model's formula, with defaults for parameters that the model lacks.
 
-    A half-life that is null is one that never ends.
+    A null half-life means no decay.
     """
     defaults = ReplenishmentFormula().parameters()
     columns = []
@@ -88,10 +88,10 @@ _AGE_DAYS: Final = "greatest(extract(epoch FROM now() - {at})::float8 / 86400, 0
 _DECAY: Final = f"""CASE WHEN half_life_days IS NULL THEN 1
                 ELSE power(2::float8, -least({_AGE_DAYS} / half_life_days, {HALVINGS_MAX})) END"""
 
-# the statement reads the version itself, with its formula
+# The statement itself reads the version, with its formula.
 _LOGGED: Final = logged("ARRAY(SELECT product_id FROM best ORDER BY place)", version="(SELECT version FROM model)")
-# shared/domain/replenishment.py has the formula. Lines that were given back take their share of the decayed sum with
-# them, and products whose purchases were dropped with old events count by the last one.
+# shared/domain/replenishment.py has the formula. Returned lines reduce the decayed sum by their share. Products whose
+# purchases were dropped with old events count by their last purchase.
 READ: Final = f"""
 WITH account AS MATERIALIZED (SELECT id FROM users WHERE external_id = :user_id),
 {GIVEN_BACK}, {GIVEN_BACK_WHOLE},
@@ -161,8 +161,9 @@ ORDER BY b.place
 class Repurchase(NamedTuple):
     """A product that a user bought.
 
-    usual_days : the usual interval between its purchases. own_quartiles : of the user's own gaps in days, None if they
-    are too few. repeat_share : of the product's buyers who bought it again, drawn towards the shop's.
+    usual_days : the usual interval between its purchases. own_quartiles : quartiles of the user's own gaps in days,
+    None if there are too few. repeat_share : share of the product's buyers who bought it again, shrunk towards the
+    shop's.
     """
 
     product: dict[str, Any]
@@ -175,16 +176,16 @@ class Repurchase(NamedTuple):
 
 
 def replace_intervals(connection: Connection, *, days: int, min_gaps: int) -> int:
-    """Compute the intervals of the last ``days`` inside the caller's transaction; return the number of products.
+    """Compute the intervals from the last ``days`` days inside the caller's transaction; return the number of products.
 
-    A product with fewer than ``min_gaps`` gaps has the shop's interval.
+    A product with fewer than ``min_gaps`` gaps gets the shop's interval.
     """
     execute(connection, CLEAR)
     return len(execute(connection, FILL, {"days": days, "min_gaps": min_gaps})) - 1
 
 
 def read(user_id: str, k: int, *, in_stock: bool, log: LoggedAnswer) -> list[Repurchase]:
-    """Return the products that a user is most likely to buy again now, best first, and log the answer."""
+    """Return up to ``k`` products that the user is most likely to buy again now, best first, and log the answer."""
     rows = postgres.run_prepared(READ, user_id=user_id, k=k, in_stock=in_stock, **log.parameters_without_version())
     return [
         Repurchase(orjson.loads(row[0]), float(row[1]), row[2], int(row[3]), float(row[4]), row[5], float(row[6]))

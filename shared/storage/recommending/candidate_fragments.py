@@ -1,11 +1,11 @@
-"""The fragments of SQL from which candidate_statements.py builds its statements.
+"""The SQL fragments from which candidate_statements.py builds its statements.
 
-Names in braces are filled in there. CANDIDATES is the frame; the others are parts of it that some requests need.
+It fills in the names in braces. CANDIDATES is the frame; the others are parts of it that some requests need.
 """
 
 from typing import Final
 
-# What each product of the profile adds to the collaborative score of each product.
+# What each product in the profile adds to the collaborative score of each candidate.
 CONTRIBUTIONS: Final = """SELECT {source}unnest(s.neighbours) AS id, profile.weight * unnest(s.scores) AS cf
                 FROM profile
                 JOIN item_similarity s ON s.version = (SELECT version FROM model) AND s.product_id = profile.product_id
@@ -126,8 +126,8 @@ SELECT json_build_object({explanation}
 """
 
 
-# Candidates that need no model: neighbours by content, as long as the model knows no product of the profile (a new shop
-# has no model, and a new product no neighbours); trending in favourite categories; then fillers for all.
+# Candidates that need no model: content neighbours, if the model knows no product in the profile (a new shop has no
+# model, and a new product no neighbours); trending products in favourite categories; then fillers for everybody.
 FILLERS: Final = """, alike AS MATERIALIZED (
     SELECT near.id, sum(heaviest.weight * near.score) AS cf
     FROM (SELECT product_id, weight FROM profile ORDER BY weight DESC, product_id LIMIT {profile_products}) AS heaviest
@@ -185,8 +185,8 @@ FILLED: Final = """UNION ALL SELECT id, cf, {suggested_tier}, 0 FROM alike
                 UNION ALL SELECT id, 0, {popular_tier}, position FROM bought
                 UNION ALL SELECT id, 0, {newest_tier}, position FROM newest"""
 
-# What the user met, with the time: all products, for the policies that need them all, or those viewed a moment ago. And
-# what they bought and did not give back.
+# The products that the user has interacted with, and when: all of them if the policy requires it, otherwise those
+# viewed recently. And what they bought and did not return.
 MET: Final = """, met AS MATERIALIZED (
     SELECT product_id, max(occurred_at) AS at
     FROM (SELECT product_id, occurred_at FROM in_view
@@ -210,15 +210,15 @@ EXCLUDED: Final = """, known AS MATERIALIZED (
     SELECT product_id FROM forbidden UNION SELECT product_id FROM known
     UNION SELECT v.id FROM known k JOIN products p ON p.id = k.product_id {variants}
 )"""
-# The other variants of the product p. A shop without variants looks no product up.
+# The other variants of the product p. In a shop without variants, no product is looked up.
 VARIANTS: Final = """JOIN products v ON v.item_group_id = p.item_group_id AND v.id <> p.id
     WHERE v.item_group_id IS NOT NULL
       AND (SELECT EXISTS (SELECT FROM products WHERE item_group_id IS NOT NULL))"""
-# Of the variants of one product in a list, the first alone is a candidate, so that k candidates are k products: the
-# condition for a variant v that is as good as p.
+# Of a product's variants in a list, only the first is a candidate, so that k candidates are k products. This is the
+# condition for a variant v that may stand for p.
 BETTER_VARIANT: Final = """v.item_group_id = p.item_group_id AND v.is_active {variant_in_stock} {variant_in_category}
             AND v.id NOT IN (SELECT product_id FROM excluded)"""
-# The variants in stock of a candidate that cannot be bought, with its score; ranking keeps one of them.
+# The in-stock variants of a sold-out candidate, with its score; ranking keeps one of them.
 IN_STEAD: Final = """
     UNION ALL
     SELECT DISTINCT ON (v.id) v.id, f.cf, f.tier, f.position, v.category_id, v.brand, v.tags, v.price, true,
@@ -227,8 +227,8 @@ IN_STEAD: Final = """
     WHERE v.item_group_id IS NOT NULL AND (f.quantity = 0 OR NOT f.is_active)
       AND v.is_active AND v.quantity > 0 {variant_in_category}
       AND v.id NOT IN (SELECT product_id FROM excluded) AND v.id NOT IN (SELECT id FROM found)"""
-# Known products that fill an answer which would otherwise be too short. The others are counted before: where they
-# suffice, this part does not run.
+# Known products that fill a list that would otherwise be too short. The others are counted first; if they suffice, this
+# part does not run.
 RETURNED: Final = """, returned AS MATERIALIZED (
     SELECT id, 0::float8 AS cf, tier, row_number() OVER (ORDER BY place) AS position,
            category_id, brand, tags, price, in_stock, latitude, longitude, item_group_id,
@@ -247,8 +247,8 @@ RETURNED: Final = """, returned AS MATERIALIZED (
     ) AS of_variants
     WHERE variant = 1 ORDER BY place LIMIT {k}
 )"""
-# For explanations: what each product of the profile adds to a candidate's score; and products that profile, trend or
-# history suggest and that are no candidates, with every reason.
+# For explanations: what each product in the profile adds to a candidate's score; and products suggested by profile,
+# trend or history that are not candidates, with all reasons.
 LEFT_OUT: Final = """, contributed AS MATERIALIZED (
     SELECT source, id, sum(cf) AS cf FROM ({sourced_contributions}) AS c GROUP BY 1, 2
 ), ruled_out AS MATERIALIZED (

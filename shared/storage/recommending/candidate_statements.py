@@ -1,6 +1,6 @@
-"""The statements that read the candidates of one user, by the kind of request.
+"""The statements that read one user's candidates, by kind of request.
 
-The formula that they compute, its limits and its constants are those of shared/domain/formula.py.
+They compute the formula of shared/domain/formula.py, with its limits and constants.
 """
 
 from collections.abc import Mapping
@@ -41,17 +41,17 @@ from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending import candidate_fragments as fragments
 from shared.storage.recommending.buy_again import GIVEN_BACK
 
-# Answers of up to so many products have a statement each. Filters and limits are part of its text rather than
-# parameters: its plan is then as good prepared as new, and planning takes longer than running.
+# There is one statement for lists of up to each of these sizes. Filters and limits are part of the text instead of
+# parameters, so that the prepared plan is as good as a fresh one; planning takes longer than execution.
 ANSWER_SIZES: Final = (20, 100)
-# Filters drop most candidates of a taste's categories after they were chosen, so this many times as many are read.
+# Filters drop most candidates from favourite categories after selection, so this many times as many are read.
 FILTERED_CANDIDATES_FACTOR: Final = 4
-# Products that an explanation names beside the candidates.
+# Maximum number of products that an explanation lists in addition to the candidates.
 LEFT_OUT_MAX: Final = 200
 
 
 def _parameter_columns() -> str:
-    """Return the columns of the active model's formula, with the defaults of parameters that the model does not give.
+    """Return the columns of the active model's formula, with defaults for parameters that the model lacks.
 
     The exclusion policy keeps its stored value.
     """
@@ -72,7 +72,7 @@ def _parameter_columns() -> str:
 
 
 class _Parts(NamedTuple):
-    """What the statements of the three kinds of repeats do not have in common."""
+    """The parts in which the statements for the three values of ``Repeats`` differ."""
 
     known: str
     may_return: str
@@ -81,7 +81,7 @@ class _Parts(NamedTuple):
     in_stead: str
     returned: str
     candidates: str
-    # of explanations alone
+    # Only for explanations.
     known_reasons: str
     variants_known: str
     pool_known: str
@@ -94,7 +94,7 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
         fillers=fragments.FILLERS,
         filled=fragments.FILLED,
         in_stead=fragments.IN_STEAD,
-        # what was met longest ago first
+        # The least recent interaction first.
         returned=fragments.RETURNED.replace("{order}", "known.tier, known.at, p.id"),
         candidates=fragments.SHOWN_AND_RETURNED,
         known_reasons=fragments.BOUGHT_OR_VIEWED,
@@ -121,9 +121,9 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
       AND totals.id IN (SELECT product_id FROM met UNION SELECT product_id FROM purchased)""",
         fillers="",
         filled="",
-        # the user knows the variant itself, not the others
+        # The user knows this variant, not the others.
         in_stead="",
-        # what was met last first
+        # The most recent interaction first.
         returned=fragments.RETURNED.replace("{order}", "known.at DESC, p.id"),
         candidates=fragments.SHOWN_AND_RETURNED,
         known_reasons="""CASE WHEN p.id NOT IN (SELECT product_id FROM met UNION SELECT product_id FROM purchased)
@@ -135,7 +135,7 @@ _PARTS: Final[Mapping[Repeats, _Parts]] = {
 
 
 def _filter_reasons(category: bool, in_stock: bool) -> str:
-    """Return the reasons of the request's filters."""
+    """Return the SQL for the reasons that come from the request's filters."""
     reasons = []
     if in_stock:
         reasons.append("CASE WHEN p.quantity <= 0 THEN 'sold_out' END,")
@@ -154,7 +154,7 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, expl
     statement = statement.replace("{better_variant}", fragments.BETTER_VARIANT)
     return statement.format(
         parameters=_parameter_columns(),
-        # versions of earlier releases have one formula for all
+        # Versions from earlier releases have one formula for all.
         serving=", ".join(f"parameters -> '{key}'" for key in dict.fromkeys((SERVING_KEYS[repeats], SERVING_KEY))),
         subtree=SUBTREE,
         contributions=fragments.CONTRIBUTIONS.format(source=""),
@@ -188,15 +188,15 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, expl
         in_stock="AND p.quantity > 0" if in_stock else "",
         variant_in_category=f"AND {in_subtree('v')}" if category else "",
         variant_in_stock="AND v.quantity > 0" if in_stock else "",
-        # without a filter few of the best are dropped afterwards
+        # Without a filter, few of the best are dropped afterwards.
         summed="ALL" if filtered else CANDIDATES_BY_PROFILE + k,
         liked=(CANDIDATES_BY_TASTE + k) * (FILTERED_CANDIDATES_FACTOR if filtered else 1),
         k=k,
     )
 
 
-# By which known products the request wants, whether it has a category, whether it restricts to products in stock, and
-# the size of the answer.
+# Keyed by which known products the request wants, whether it has a category, whether it is restricted to products in
+# stock, and the list size.
 CANDIDATES: Final = {
     (repeats, category, in_stock, k): _statement(repeats, category, in_stock, k)
     for repeats in SERVING_KEYS
@@ -205,7 +205,7 @@ CANDIDATES: Final = {
     for k in ANSWER_SIZES
 }
 
-# The same for several users, whose candidates come in their order.
+# The same for several users, in the order of the users.
 _OF_USERS: Final = """
 SELECT answer.candidates
 FROM unnest(cast(:user_ids AS text[])) WITH ORDINALITY AS requested(user_id, place),
@@ -219,5 +219,5 @@ CANDIDATES_OF_USERS: Final = {
 
 @cache
 def explained_statement(repeats: Repeats, category: bool, in_stock: bool, k: int) -> str:
-    """Return the statement of CANDIDATES that also reads why each candidate is one, and what was left out and why."""
+    """Return the statement in CANDIDATES extended by why each candidate is one, and what was left out and why."""
     return _statement(repeats, category, in_stock, k, explained=True)

@@ -1,4 +1,4 @@
-"""Reads the candidates of one user, and everything that ranking them needs, in one statement.
+"""Read one user's candidates, and everything needed to rank them, in one statement.
 
 candidate_statements.py has the statement.
 """
@@ -28,16 +28,16 @@ from shared.storage.recommending.candidate_statements import (
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """The candidates of one user, and what ranking and explaining them needs.
+    """One user's candidates, and what is needed to rank and explain them.
 
     Attributes
     ----------
     version, algorithm : the active model version and its algorithm; None if there is none.
-    formula : the formula of that version for these repeats, with the defaults of parameters that it does not give.
-    category_known : whether the requested category exists; true if none was requested.
-    contradiction : the two ids of a product of the context that are not the same product's; None if there is none.
-    profile : (product id, weight, event type of the greatest weight) of each product of the profile.
-    location : latitude and longitude that the account stores.
+    formula : that version's formula for these repeats, with defaults for parameters that it lacks.
+    category_known : whether the requested category exists; True if none was requested.
+    contradiction : two ids given for one product that belong to different products; None if there are none.
+    profile : (product id, weight, event type of the greatest weight) of each product in the profile.
+    location : latitude and longitude stored for the account.
     """
 
     version: int | None
@@ -53,11 +53,11 @@ class CandidateSet:
 
 
 class LeftOut(NamedTuple):
-    """A product that profile, trend or history suggest and that is no candidate.
+    """A product suggested by profile, trend or history that is not a candidate.
 
     cf : its collaborative score.
     reasons : ``excluded`` by the request, ``rule``, ``hidden``, ``bought``, ``viewed``, ``unmet``, ``sold_out``,
-        ``category``, ``variant`` of a product that is known or a candidate; none if only its score is too low.
+        ``category``, ``variant`` (of a known product or a candidate); empty if only its score is too low.
     """
 
     id: int
@@ -67,10 +67,10 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class ExplainedCandidates:
-    """The candidates of a request, with what explains them.
+    """The candidates for a request, with the data that explains them.
 
-    contributions : by product id, the products of the profile that the model holds to be similar to it, with what each
-        adds to the collaborative score, greatest first.
+    contributions : by product id, the profile products that are similar according to the model, with what each adds to
+        the collaborative score, greatest first.
     """
 
     candidates: CandidateSet
@@ -92,10 +92,10 @@ def read_candidates(
 
     Parameters
     ----------
-    k : size of the answer, at most the greatest of ANSWER_SIZES.
-    repeats : which of the products that the user knows are wanted.
-    exclude : products that must not be candidates, nor their other variants.
-    context : products that the user is looking at, newest first; each counts as a view of this moment.
+    k : size of the list, at most the greatest of ANSWER_SIZES.
+    repeats : which of the products known to the user are wanted.
+    exclude : products that must not be candidates; neither must their other variants.
+    context : products that the user is looking at, newest first; each counts as a view at this moment.
     """
     statement = CANDIDATES[_key(repeats, category, in_stock, k)]
     parameters = _parameters(repeats, category, k, exclude, context)
@@ -112,7 +112,7 @@ def read_candidates_of(
     exclude: Sequence[ProductReference] = (),
     in_stock: bool = False,
 ) -> list[CandidateSet]:
-    """Return the candidates of each user, as ``read_candidates`` does, in one statement for all."""
+    """Return each user's candidates, like ``read_candidates``, in one statement for all users."""
     statement = CANDIDATES_OF_USERS[_key(repeats, category, in_stock, k)]
     parameters = _parameters(repeats, category, k, exclude, ())
     rows = postgres.run_prepared(statement, user_ids=list(user_ids), **parameters)
@@ -130,7 +130,7 @@ def read_explained(
     context: Sequence[ProductReference] = (),
     read: Callable[..., Sequence[Sequence[Any]]] = postgres.read,
 ) -> ExplainedCandidates:
-    """Return what ``read_candidates`` returns, and what explains it, by the same statement with further columns.
+    """Return the same as ``read_candidates`` plus what explains it, from the same statement with further columns.
 
     ``read`` runs the statement.
     """
@@ -168,7 +168,7 @@ def _parameters(
         "half_life_s": HALF_LIFE.total_seconds(),
         "max_halvings": MAX_HALVINGS,
     }
-    # no known product returns to an answer that leaves none out
+    # No known product returns to a list that leaves none out.
     return parameters if repeats == "include" else parameters | {"k": k}
 
 

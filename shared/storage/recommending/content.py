@@ -1,4 +1,4 @@
-"""Embeddings of descriptions: computed after products are written, in batches that no request waits for.
+"""Embeddings of descriptions, computed after products are written, in batches that no request waits for.
 
 docs/decisions/0043-content-after-commit.md.
 """
@@ -9,12 +9,12 @@ from typing import Any, Final
 from shared.clients.postgres import Connection, execute, read, transaction
 from shared.storage.catalog import bulk_writes, search_index
 
-# Products of one transaction: with long descriptions it takes about 0.2 s.
+# Products per transaction; with long descriptions, one takes about 0.2 s.
 BATCH: Final = 100
-# Before the night, words are counted anew when so many times more or fewer products are shown than at the last count.
-# An import into an empty shop thus computes at most twice as many embeddings as it has products.
+# Words are recounted before the nightly job if the number of visible products has grown or shrunk by this factor since
+# the last count. So an import into an empty shop computes at most twice as many embeddings as it has products.
 GROWTH: Final = 2
-# A larger catalog is counted by the job of the night, in steps: one statement would take longer than a message may.
+# A larger catalog is counted by the nightly job, in steps; a single statement would exceed a message's time limit.
 COUNTED_AT_ONCE: Final = 100_000
 
 REFRESH: Final = "SELECT refresh_content(cast(:product_ids AS bigint[]))"
@@ -37,7 +37,7 @@ SHOWN: Final = "SELECT id FROM products WHERE is_active ORDER BY id"
 def refresh(connection: Connection, product_ids: Sequence[int] | None) -> int:
     """Recompute the embeddings of these products and return how many changed.
 
-    None means all products, in one transaction; their words are then counted again.
+    None means all products, in one transaction; their words are then recounted.
     """
     ids = None if product_ids is None else list(product_ids)
     return int(execute(connection, REFRESH, {"product_ids": ids})[0][0])
@@ -53,20 +53,20 @@ def refresh_batches(product_ids: Sequence[int]) -> int:
 
 
 def pending() -> int:
-    """Return how many new products wait for their embedding."""
+    """Return how many new products have no embedding yet."""
     return int(read("SELECT count(*) FROM content_pending")[0][0])
 
 
 def refresh_next_pending() -> list[int]:
-    """Compute the embeddings of some products that wait for one, and return which; none if no product waits.
+    """Compute the embeddings of some pending products and return their ids; empty if none is pending.
 
-    Those whose words another writer kept out of the vocabulary get them first.
+    Pending products whose words another writer kept out of the vocabulary are added to it first.
     """
     rows = read(PENDING, batch=BATCH)
     ids = [int(row[0]) for row in rows]
     without_words = [int(row[0]) for row in rows if row[1]]
     if without_words:
-        # separate transactions: each takes locks that other transactions take in another order
+        # Separate transactions, because each takes locks that other transactions take in a different order.
         with transaction() as connection:
             search_index.refresh_documents(connection, without_words)
         with transaction() as connection:
@@ -78,16 +78,16 @@ def refresh_next_pending() -> list[int]:
 
 
 def refresh_pending() -> None:
-    """Compute the embeddings of all products that wait for one."""
+    """Compute the embeddings of all pending products."""
     while refresh_next_pending():
         pass
 
 
 def end_change_of_language() -> int:
-    """Index what a change of the search language has left; return how many products that were.
+    """Index the products missed by a change of the search language; return how many there were.
 
-    ``refresh_catalog`` indexes the products that its messages name. A product whose transaction began before the change
-    and committed after it may not be among them, and search would ask in both languages for ever.
+    ``refresh_catalog`` indexes the products named in its messages. A product whose transaction began before the change
+    and committed after it may not be among them, and searches would keep using both languages forever.
     """
     total = 0
     while True:
@@ -102,15 +102,15 @@ def end_change_of_language() -> int:
 
 
 def end_wait_for_words(connection: Connection, product_ids: Sequence[int]) -> None:
-    """Note that the words of these products are in the vocabulary: they wait for their embeddings alone."""
+    """Record that the words of these products are in the vocabulary, so that only their embeddings are pending."""
     execute(connection, WORDS_ARE_KNOWN, {"product_ids": list(product_ids)})
 
 
 def is_outdated() -> bool:
-    """Return whether the words were counted in a much smaller or larger catalog, and no product waits.
+    """Return whether the words were counted in a much smaller or larger catalog, and no product is pending.
 
-    While products wait, an import may be on its way, and its last message finds the words outdated. A large catalog is
-    left to the night.
+    While products are pending, an import may be in progress, and its last message will find the words outdated. A large
+    catalog is left to the nightly job.
     """
     if read(IS_ANY_PENDING)[0][0]:
         return False
@@ -122,13 +122,13 @@ def _needs_count(rows: Sequence[Any]) -> bool:
 
 
 def announce_recount() -> int:
-    """Count the words of the catalog again, and have ``refresh_catalog`` recompute all embeddings, message by message.
+    """Recount the words of the catalog, and make ``refresh_catalog`` recompute all embeddings, message by message.
 
-    Returns for how many products. The job publish_outbox publishes the messages within a minute.
+    Returns the number of products. The job publish_outbox publishes the messages within a minute.
     """
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, LOCK)
-        # another message may have counted while this one waited
+        # Another message may have recounted while this one was waiting.
         if not _needs_count(execute(connection, OUTDATED, {"growth": GROWTH, "counted_at_once": COUNTED_AT_ONCE})):
             return 0
         execute(connection, COUNT_WORDS)

@@ -1,6 +1,6 @@
-"""The night's share of the embeddings: what changed without a message, and all of them after a count of the words.
+"""Nightly renewal of embeddings: those that changed without a message, and all of them after a recount of the words.
 
-Every step is a short transaction that leaves a whole state, so that a run that ends early is taken up by the next one.
+Every step is a short transaction that leaves a consistent state, so that the next run can resume one that ends early.
 docs/decisions/0082-content-by-changes.md.
 """
 
@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 from shared.clients.postgres import execute, read, transaction
 from shared.storage.recommending import content
 
-# The words are counted anew when this share of the products has changed since, so that a change costs at most twenty
-# embeddings in the long run. A small catalog is counted whenever anything has changed: that takes half a minute.
+# The words are recounted once this share of the products has changed since the last count, so that in the long run a
+# change costs at most twenty embeddings. A small catalog is recounted after any change, which takes half a minute.
 CHANGED_SHARE: Final = 0.05
 SMALL_CATALOG: Final = 10_000
-# Of one step of a count: it holds the lock that messages of refresh_catalog wait for, for about half a second.
+# Products per step of a count. A step holds the lock that refresh_catalog's messages wait for, for about half a second.
 PRODUCTS_AT_ONCE: Final = 1_000
 WORDS_AT_ONCE: Final = 1_000
-# products whose generation one statement looks at
+# Products whose generation one statement checks.
 LOOKED_AT_AT_ONCE: Final = 1_000
 
-# What waits has changed as well: it is embedded after the count, and not before it and once more.
+# Pending products count as changed: they are embedded after the recount instead of both before and after it.
 IS_DUE: Final = """
 SELECT coalesce((
     SELECT embedded_to IS NULL AND since.changes > 0
@@ -30,19 +30,19 @@ SELECT coalesce((
    AND NOT EXISTS (SELECT FROM content_recounts)"""
 BEGIN: Final = "SELECT begin_content_count()"
 CONTINUE: Final = "SELECT continue_content_count(:products, :words)"
-# An index passes over the notes that earlier batches deleted; a scan of the table reads them again.
+# Ordered, so that an index is used, which skips rows deleted by earlier batches; a table scan would read them again.
 CHANGED: Final = "SELECT DISTINCT product_id FROM content_changes ORDER BY product_id LIMIT :batch"
 EMBEDDED_TO: Final = "SELECT embedded_to, generation FROM content_counts WHERE embedded_to IS NOT NULL"
-# The next ids, of which the outdated are those of another generation, without a row, or hidden with one.
+# The next ids. Outdated are visible products with a different generation or without a row, and hidden ones with a row.
 NEXT: Final = """
 SELECT p.id, CASE WHEN p.is_active THEN c.generation IS DISTINCT FROM (SELECT generation FROM content_counts)
                   ELSE c.product_id IS NOT NULL END
 FROM (SELECT id, is_active FROM products WHERE id > :after ORDER BY id LIMIT :batch) AS p
 LEFT JOIN product_content c ON c.product_id = p.id
 ORDER BY p.id"""
-# Unless the words were counted anew meanwhile, and all embeddings are outdated.
+# Unless the words were recounted in the meantime, which makes all embeddings outdated.
 MOVE: Final = "UPDATE content_counts SET embedded_to = cast(:id AS bigint) WHERE generation = :generation"
-# What waits, and the shown products after `passed`: all of them if the words are or should be counted.
+# The pending products, and the visible products after `passed`: all of them if a recount is running or due.
 LEFT: Final = """
 SELECT (SELECT count(*) FROM products p WHERE p.is_active AND p.id > done.passed)
      + (SELECT count(*) FROM content_waiting w
@@ -54,9 +54,9 @@ FROM (SELECT CASE WHEN EXISTS (SELECT FROM content_recounts) OR cast(:due AS boo
 class Renewal(NamedTuple):
     """What a run did, and what it left to the next.
 
-    written : embeddings computed, but for those that were the same already.
-    is_recounted : whether the words were counted anew by this run.
-    left : products whose embeddings are still to compute, at most.
+    written : number of computed embeddings that differ from the stored ones.
+    is_recounted : whether this run recounted the words.
+    left : upper bound on the products whose embeddings are still to be computed.
     """
 
     written: int
@@ -65,15 +65,15 @@ class Renewal(NamedTuple):
 
 
 def is_due() -> bool:
-    """Return whether enough has changed that the words should be counted anew."""
+    """Return whether enough has changed for the words to be recounted."""
     return bool(read(IS_DUE, small=SMALL_CATALOG, share=CHANGED_SHARE)[0][0])
 
 
 def renew(may_go_on: Callable[[], bool]) -> Renewal:
-    """Compute the embeddings that are out of date, until ``may_go_on`` returns false, and return what was done.
+    """Recompute outdated embeddings until ``may_go_on`` returns False, and return what was done.
 
-    A count comes first, so that each product is embedded once. What an earlier run began is completed before the words
-    are counted again.
+    A recount comes first, so that each product is embedded once. What an earlier run began is completed before the
+    words are recounted.
     """
     written, is_recounted = 0, False
     if may_go_on() and is_due():
@@ -103,7 +103,7 @@ def _continue_count() -> bool:
 
 
 def _embed_next(after: int, generation: int) -> int:
-    """Compute outdated embeddings among the next products and note how far that is; return how many were written."""
+    """Recompute outdated embeddings among the next products and store the position; return how many were written."""
     rows = read(NEXT, after=after, batch=LOOKED_AT_AT_ONCE)
     outdated = [int(row[0]) for row in rows if row[1]]
     last = int(rows[-1][0]) if rows else None

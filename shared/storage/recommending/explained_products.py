@@ -1,4 +1,4 @@
-"""The products and categories that an explanation names, hidden ones included."""
+"""The products and categories named in an explanation, including hidden ones."""
 
 from collections.abc import Callable, Collection
 from typing import Any, Final
@@ -14,7 +14,7 @@ CATEGORIES: Final = "SELECT id, path FROM categories WHERE id = ANY (cast(:ids A
 
 
 def read_products(ids: Collection[int], read: Callable[..., Any] = postgres.read) -> dict[int, dict[str, Any]]:
-    """Return what tells products apart, by id. Deleted products are missing. ``read`` runs the statement."""
+    """Return the identifying fields of products, by id, without deleted products. ``read`` runs the statement."""
     rows = read(PRODUCTS, ids=sorted(set(ids)))
     return {int(row.id): dict(row._mapping) for row in rows}
 

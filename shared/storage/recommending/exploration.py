@@ -1,4 +1,4 @@
-"""New products whose descriptions are like those of a user's profile."""
+"""New products whose descriptions are similar to those in a user's profile."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ from shared.domain.product_references import ProductReference
 from shared.storage.catalog.categories import SUBTREE, in_requested
 from shared.storage.catalog.variants import GROUP_KEY
 
-# the newest products of the shop, with which the profile is compared
+# How many of the shop's newest products are compared with the profile.
 NEW_PRODUCTS: Final = 500
 
 NEAREST_NEW: Final = f"""
@@ -53,9 +53,9 @@ def nearest_new(
     in_stock: bool,
     run: Callable[..., Sequence[Sequence[Any]]] = postgres.run_prepared,
 ) -> list[tuple[int, str | None]]:
-    """Return up to ``n`` products younger than ``days``, those most like the profile first: id, and group of variants.
+    """Return ``(id, variant group)`` of up to ``n`` products newer than ``days`` days, the most similar first.
 
-    ``profile`` holds ``(product_id, weight, event type)``; if it is empty, so is the result. ``run`` runs the
+    ``profile`` contains ``(product_id, weight, event type)``; if it is empty, so is the result. ``run`` runs the
     statement.
     """
     if not profile or n < 1:

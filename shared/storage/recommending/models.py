@@ -1,7 +1,7 @@
 """Model versions: stored completely, then activated in one transaction; a rollback activates an earlier version.
 
-The neighbours of a version are a partition of item_similarity. Readers see a change of version in one transaction, and
-a publication that dies leaves nothing behind. Attaching a partition takes no lock that blocks readers.
+The neighbours of a version are a partition of item_similarity. Readers see the switch of versions atomically, and a
+publication that crashes leaves nothing behind. Attaching a partition takes no lock that blocks readers.
 """
 
 import logging
@@ -28,7 +28,7 @@ ADD: Final = """
 INSERT INTO models (algorithm, parameters, metrics)
 VALUES (:algorithm, cast(:parameters AS jsonb), cast(:metrics AS jsonb)) RETURNING version
 """
-# functions of migration 0007, which act as the owner of the schema: jobs own no table
+# Functions of migration 0007 that run as the owner of the schema, because jobs own no tables.
 CREATE_PARTITION: Final = "SELECT create_similarity_partition(:version)"
 FILL: Final = "COPY item_similarity_{version} (version, product_id, neighbours, scores, co_occurrence) FROM STDIN"
 ANALYZE: Final = "ANALYZE item_similarity_{version}"
@@ -54,7 +54,7 @@ FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC 
 HAS_ACTIVE: Final = "SELECT 1 FROM models WHERE active"
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
 GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
-# The neighbours of a version as packed big-endian columns, best first, in rows of some thousand products each.
+# A version's neighbours as packed big-endian columns, best first, in rows of a few thousand products each.
 PACKED: Final = """
 SELECT string_agg(int8send(s.product_id), ''::bytea ORDER BY s.product_id, n.place),
        string_agg(int8send(n.id), ''::bytea ORDER BY s.product_id, n.place),
@@ -65,7 +65,7 @@ WHERE s.version = :version GROUP BY s.product_id / 4096 ORDER BY s.product_id / 
 
 
 class PackedNeighbours(NamedTuple):
-    """Pairs of neighbours as big-endian columns, by product, best first.
+    """Product-neighbour pairs as big-endian columns, by product, best first.
 
     product_ids, neighbour_ids : int64.  scores : float32.
     """
@@ -77,7 +77,7 @@ class PackedNeighbours(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A published version; ``stored`` tells whether its neighbours still exist, so that it can be activated."""
+    """A published version; ``stored`` is whether its neighbours still exist, so that it can be activated."""
 
     version: int
     algorithm: str
@@ -98,7 +98,7 @@ def list_models(limit: int = 100) -> list[Model]:
 
 
 def active() -> Model | None:
-    """Return the active version; None if nothing is published yet."""
+    """Return the active version; None if nothing has been published yet."""
     row = read_one(ACTIVE)
     return Model(*row) if row is not None else None
 
@@ -126,12 +126,12 @@ def publish(
 ) -> int:
     """Store a new version, activate it, and return its number.
 
-    The run of the job is recorded with ``metrics`` and ``timings``, the version with ``metrics`` alone: what a version
-    says follows from the data, and not from how fast the machine was.
+    The run of the job is recorded with ``metrics`` and ``timings``, the version only with ``metrics``: a version's
+    record depends on the data, not on the speed of the machine.
 
-    ``rows`` are chunks of COPY text, whose lines have product_id, neighbours, scores and co_occurrence. Readers see the
-    previous version until the switch. An error or a crash while the rows are stored changes nothing; one between
-    storing and switching leaves the version stored and inactive.
+    ``rows`` are chunks of COPY text with the columns product_id, neighbours, scores and co_occurrence. Readers see the
+    previous version until the switch. An error or a crash while the rows are being stored changes nothing; one between
+    storing and switching leaves the version stored but inactive.
     """
     with transaction(statement_timeout_s=0) as connection:
         values = {"algorithm": algorithm, "parameters": _json(parameters), "metrics": _json(metrics)}
@@ -140,11 +140,12 @@ def publish(
         prefix = b"%d\t" % version
         copy_in(connection, FILL.format(version=version), (prefix + row for row in rows))
         execute(connection, ANALYZE.format(version=version))
-        # before the lock of the table, as in drop_surplus: in the other order the two could deadlock
+        # Taken before the table's lock, as in drop_surplus; in the opposite order the two could deadlock.
         _lock(connection)
         execute(connection, ATTACH, {"version": version})
-    # A second transaction, because a reader plans its statement before it takes its snapshot. If one commit attached
-    # and activated the version, a snapshot could have it active while the plan lacks its partition: no neighbours.
+    # A second transaction, because a reader plans its statement before it takes its snapshot. If a single commit
+    # attached and activated the version, a snapshot could see it active while the plan lacks its partition, and so find
+    # no neighbours.
     with transaction() as connection:
         _lock(connection)
         _switch(connection, version)
@@ -154,21 +155,21 @@ def publish(
 
 
 def _lock(connection: Connection) -> None:
-    """Wait until no other transaction changes versions: two at once would each activate their own."""
+    """Wait until no other transaction changes versions; two concurrent ones would each activate their own."""
     lock_until_commit(connection, MODEL_VERSIONS)
 
 
 def _switch(connection: Connection, version: int) -> int | None:
-    """Activate ``version``, under the lock, and return the version that was active."""
+    """Activate ``version`` while holding the lock; return the previously active version."""
     previous = execute(connection, DEACTIVATE)
     execute(connection, ACTIVATE, {"version": version})
     return int(previous[0][0]) if previous else None
 
 
 def activate(connection: Connection, version: int) -> int | None:
-    """Activate an earlier version in the caller's transaction; return the version that was active.
+    """Activate an earlier version in the caller's transaction; return the previously active version.
 
-    After the commit the caller flushes MODEL_SCOPES. Raises NotFound for an unknown version, and Conflict if its
+    After the commit, the caller must flush MODEL_SCOPES. Raises NotFound for an unknown version, and Conflict if its
     neighbours were dropped.
     """
     _lock(connection)
@@ -185,7 +186,7 @@ def activate(connection: Connection, version: int) -> int | None:
 def drop_surplus() -> list[int]:
     """Drop the versions beyond the last MAX_VERSIONS, except the active one, and return their numbers.
 
-    Dropping needs an exclusive lock on the table for a moment. If it is not free within DROP_LOCK_TIMEOUT_S, the next
+    Dropping briefly needs an exclusive lock on the table. If it cannot be acquired within DROP_LOCK_TIMEOUT_S, the next
     publication drops them.
     """
     from sqlalchemy.exc import DBAPIError

@@ -1,13 +1,13 @@
-"""The products bought most: for GET /popular and for the live ranking in Redis."""
+"""The most purchased products, for GET /popular and for the live ranking in Redis."""
 
 from typing import Final
 
 from shared.clients import postgres
 from shared.storage.catalog.variants import HAS_STOCK, others_wanted
 
-# Ranked before the joins: index scans of the counters that stop at the last product needed. Sold-out products
-# follow all others, and are looked for only where those do not suffice.
-# Variants of one product stand where the most bought of them stands, and one in stock is shown.
+# Ranked before the joins, by index scans of the counters that stop at the last product needed. Sold-out products come
+# last, and are read only if the others do not suffice.
+# Variants of one product are ranked by the most purchased of them, and one in stock is shown.
 _RANKED: Final = """
     SELECT variant_in_stock(p) AS p, s.purchase_count, s.product_id
     FROM product_stats s JOIN products p ON p.id = s.product_id
@@ -29,7 +29,7 @@ ORDER BY ranked.is_sold_out, ranked.purchase_count DESC, ranked.product_id
 
 
 def most_bought(limit: int) -> list[tuple[int, int, bytes]]:
-    """Return ``(product_id, purchases, product JSON)`` of the active products bought most, best first, those in stock
-    before those sold out."""
+    """Return ``(product_id, purchases, product JSON)`` of the most purchased active products, best first, with sold-out
+    products last."""
     rows = postgres.run_prepared(MOST_BOUGHT, limit=limit)
     return [(int(product_id), int(purchases), product.encode()) for product_id, purchases, product in rows]

@@ -1,4 +1,4 @@
-"""The products that a user viewed last."""
+"""The products that a user viewed most recently."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -8,10 +8,10 @@ import orjson
 from shared.clients import postgres
 from shared.storage.catalog.variants import GROUP_KEY
 
-# the user's latest views, which are searched for products
+# How many of the user's latest views are searched for products.
 VIEWS_MAX: Final = 500
 
-# Of variants the one viewed last.
+# Of several variants, the one viewed last.
 READ: Final = f"""
 WITH viewed AS (
     SELECT product_id, max(occurred_at) AS at

@@ -1,14 +1,14 @@
-"""How much is known of the users who request recommendations."""
+"""How much is known about the users who request recommendations."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from shared.clients.postgres import read
 
-# Latest requests that are counted.
+# Maximum number of latest requests that are counted.
 REQUESTS_MAX: Final = 2_000
 
-# The length of each user's history when the answer was given, counted no further than the last group begins.
+# The length of each user's history at the time of the answer, counted only up to the start of the last group.
 COUNT_BY_LENGTH: Final = """
 WITH requests AS (
     SELECT l.at, u.id FROM (SELECT user_id, at FROM recommendation_log WHERE kind = 'recommendations'
@@ -24,9 +24,9 @@ SELECT width_bucket(length, cast(:starts AS bigint[])), count(*) FROM lengths WH
 
 
 def count_by_length(groups_from: Sequence[int]) -> list[int]:
-    """Return the latest personal requests by the number of events of their user's history, in groups.
+    """Return the numbers of latest personal requests, grouped by the number of events in the user's history.
 
-    The first group begins at 1 event, the others at ``groups_from``. Requests of users without events are left out.
+    The first group begins at 1 event, the others at ``groups_from``. Requests from users without events are left out.
     """
     counts = [0] * (1 + len(groups_from))
     for group, count in read(

@@ -65,7 +65,7 @@ def lock(connection: Connection, rule_id: int) -> dict[str, Any]:
 
 
 def _checked(connection: Connection, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rule with the id of the product that it names by either id."""
+    """Return the rule with Aisle's id of its product, which it may name by either id."""
     checked = dict(rule)
     if rule.get("external_id") is not None:
         product = ProductReference(rule["product_id"], rule["external_id"])

@@ -1,7 +1,7 @@
-"""Segments of users: the behaviour that the job reads, what it writes, and what staff read.
+"""User segments: the behaviour that the job reads, what it writes, and what staff read.
 
-Only events that count are read (shared/domain/counting.py): crawlers are no segment. Erased users and guests who were
-merged into an account are left out.
+Only events that count are read (shared/domain/counting.py), so that crawlers do not form a segment. Erased users and
+guests merged into an account are left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +14,15 @@ from shared.clients.postgres import Connection, copy_in, execute, read
 from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.storage.people.erasure import ERASED_PREFIX
 
-# days whose purchases are a segment's value
+# A segment's value is its purchases in this many days.
 VALUE_DAYS: Final = 90
-# days for which a segment that ended is listed
+# Days for which an ended segment is still listed.
 ENDED_DAYS: Final = 90
 
-# One row of packed big-endian columns, by ascending user; the aggregates of one group see its rows in the same order.
-# All ages are whole days (UTC), so that two runs of one day read the same.
-# A purchase costs what the order's line did, or what the product costs now. Cancelled orders are no purchases.
+# One row of packed big-endian columns, ordered by user; all aggregates of a group see its rows in the same order.
+# All ages are whole days (UTC), so that two runs on the same day read the same values.
+# A purchase is valued at the price in the order line, or else at the product's current price. Cancelled orders do not
+# count.
 BEHAVIOUR: Final = f"""
 WITH today AS MATERIALIZED (
     SELECT start, start - cast(:days AS integer) * interval '24 hours' AS first,
@@ -54,7 +55,7 @@ FROM (SELECT u.id, greatest(0, ceil(extract(epoch FROM (SELECT start FROM today)
       FROM active a JOIN users u ON u.id = a.user_id LEFT JOIN bought b ON b.user_id = u.id
       WHERE u.merged_into IS NULL AND NOT starts_with(u.external_id, '{ERASED_PREFIX}') ORDER BY u.id) AS users_met
 """
-# Shares of a user's taste compare categories at one moment, whichever it is: that of the user's last event.
+# Shares of a user's taste need a common point in time for all categories, whichever it is; here, the last event.
 TASTES: Final = """
 WITH decayed AS MATERIALIZED (
     SELECT user_id, key::bigint AS category_id, score * power(2::float8, -least(extract(epoch FROM
@@ -86,7 +87,7 @@ STAGE: Final = (
     "TRUNCATE new_members",
 )
 COPY: Final = "COPY new_members (user_id, segment_id) FROM STDIN"
-# Users before their rows, and in the order of ids, as erasing and merging lock them.
+# Locks users before the rows that belong to them, in id order, as erasing and merging do.
 LOCK: Final = """
 SELECT count(*) FROM (
     SELECT u.id FROM users u LEFT JOIN new_members n ON n.user_id = u.id LEFT JOIN user_segments s ON s.user_id = u.id
@@ -102,7 +103,7 @@ ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, size = EXCLUDED.size, joine
     profile = EXCLUDED.profile, computed_at = now(), ended_at = NULL"""
 REMOVE: Final = """
 DELETE FROM user_segments s WHERE NOT EXISTS (SELECT FROM new_members n WHERE n.user_id = s.user_id)"""
-# a user may have been erased, or merged, since the behaviour was read
+# A user may have been erased or merged since the behaviour was read.
 MOVE: Final = """
 INSERT INTO user_segments (user_id, segment_id)
 SELECT n.user_id, n.segment_id FROM new_members n JOIN users u ON u.id = n.user_id
@@ -138,9 +139,9 @@ class PackedBehaviour(NamedTuple):
 
 
 class PackedTastes(NamedTuple):
-    """Shares of the leading categories in users' tastes: entries as big-endian columns, in any order.
+    """Shares of the leading categories in users' tastes: entries as big-endian columns, in no particular order.
 
-    categories : (id, name) of each, the greatest first.  user_ids, places : int64; a place is one in ``categories``.
+    categories : (id, name) of each, greatest first.  user_ids, places : int64; a place is an index into ``categories``.
     shares : float32.
     """
 
@@ -156,7 +157,7 @@ def read_behaviour(connection: Connection, days: int) -> PackedBehaviour:
 
 
 def read_tastes(connection: Connection, categories: int) -> PackedTastes:
-    """Return the shares of the ``categories`` that users like most."""
+    """Return the shares of the ``categories`` categories with the greatest shares overall."""
     names, *columns = execute(
         connection,
         TASTES,
@@ -166,7 +167,7 @@ def read_tastes(connection: Connection, categories: int) -> PackedTastes:
 
 
 def read_members(connection: Connection) -> tuple[bytes, bytes]:
-    """Return the users that have a segment, ascending, and their segments, as big-endian int64."""
+    """Return the ids of users with a segment, ascending, and their segments, both as big-endian int64."""
     users, segments = execute(connection, MEMBERS)[0]
     return bytes(users), bytes(segments)
 
@@ -195,10 +196,10 @@ def replace(connection: Connection, segments: Sequence[Mapping[str, Any]], membe
 
 
 def are_named_by_rules(connection: Connection) -> bool:
-    """Return whether a rule names a segment, so that members' answers depend on it."""
+    """Return whether any rule names a segment, so that its members' answers depend on it."""
     return bool(execute(connection, IS_NAMED)[0][0])
 
 
 def list_segments() -> list[dict[str, Any]]:
-    """Return all segments, current ones first and the largest first, with the columns of LIST."""
+    """Return all segments with the columns of LIST: current ones first, and larger ones before smaller ones."""
     return [dict(row._mapping) for row in read(LIST)]

@@ -1,4 +1,4 @@
-"""Similar products: the active model's neighbours, mixed with those whose descriptions are alike.
+"""Similar products: the active model's neighbours, blended with those that have similar descriptions.
 
 ``content.py`` computes the embeddings after products are written.
 """
@@ -14,7 +14,7 @@ from shared.domain.product_references import ProductReference
 from shared.storage.catalog.variants import GROUP_KEY
 from shared.storage.recommending.attribution import NO_SHOPPER, SHOPPER, LoggedAnswer, logged
 
-# What makes products similar: behaviour mixed with descriptions, or one of both.
+# What similarity is based on: both behaviour and descriptions, or only one of them.
 Kind = Literal["hybrid", "collaborative", "content"]
 
 # The index returns about 40 content neighbours (hnsw.ef_search).
@@ -102,7 +102,7 @@ _HYBRID: Final = f"""SELECT id, by_behaviour + by_content AS score, 0 AS tier,
     WHERE by_behaviour + by_content > 0"""
 _CONTENT: Final = """SELECT id, score, 0 AS tier, 'content' AS source
     FROM alike WHERE score >= cast(:least AS float8)"""
-# Products that are of another category than the target, where both have one.
+# The factor for products in a different category than the target, if both have one.
 _ELSEWHERE: Final = """CASE WHEN p.category_id <> (SELECT category_id FROM target)
                                                       THEN cast(:elsewhere AS float8) ELSE 1 END"""
 _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
@@ -116,15 +116,15 @@ _TRENDING: Final = """(SELECT t.product_id, 0, 1, 'trending'
            WHERE v.item_group_id = p.item_group_id AND v.is_active AND v.category_id = p.category_id
              AND v.id NOT IN (SELECT id FROM excluded) AND (o.score, -v.id) > (t.score, -p.id)))
      ORDER BY t.score DESC LIMIT cast(:k AS integer) + 1)"""
-# trending products of the category fill up what neither behaviour nor descriptions know enough of
+# Trending products of the category fill the list if behaviour and descriptions do not yield enough.
 _CHOSEN: Final[Mapping[Kind, str]] = {
     "hybrid": f"{_HYBRID}\n    UNION ALL {_TRENDING}",
     "collaborative": _COLLABORATIVE,
     "content": _CONTENT,
 }
-# the model's version is read by the statement itself, as its neighbours are
+# The statement itself reads the model version, along with its neighbours.
 _LOGGED: Final = ", " + logged("ARRAY(SELECT id FROM best ORDER BY place)", version="(SELECT version FROM model)")
-# by kind, and whether the answer is logged
+# Keyed by kind, and by whether the answer is logged.
 SIMILAR: Final = {
     (kind, is_logged): _SIMILAR.replace("{group}", GROUP_KEY.format(alias="(p)"))
     .replace("{chosen}", chosen)
@@ -139,10 +139,10 @@ SIMILAR: Final = {
 class Neighbour(NamedTuple):
     """A similar product.
 
-    score : in [0, 1]. source : whether behaviour, descriptions or the trend of its category suggest it.
-    target_id, target_external_id, name : of the product of the request.
-    algorithm : of the active model, None if there is none.
-    co_occurrence : the number of users, or sessions, with both products, as far as the model knows.
+    score : in [0, 1]. source : whether it is suggested by behaviour, by descriptions or by the trend of its category.
+    target_id, target_external_id, name : of the requested product.
+    algorithm : of the active model; None if there is none.
+    co_occurrence : the number of users, or sessions, with both products; 0 if the model does not have it.
     """
 
     product: dict[str, Any]
@@ -158,10 +158,10 @@ class Neighbour(NamedTuple):
 def similar(
     target: ProductReference, k: int, log: LoggedAnswer | None = None, *, kind: Kind = "hybrid"
 ) -> list[Neighbour]:
-    """Return the most similar products, best first.
+    """Return the ``k`` most similar products, best first.
 
-    With ``log``, the same statement logs the answer. Empty if there is no such product, or if its two ids contradict
-    each other.
+    With ``log``, the same statement logs the answer. The list is empty if there is no such product, or if its two ids
+    belong to different products.
     """
     parameters: dict[str, Any] = {**target._asdict(), "k": k, "elsewhere": ELSEWHERE}
     if kind != "collaborative":

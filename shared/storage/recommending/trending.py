@@ -1,4 +1,4 @@
-"""Trending scores, computed from the hourly rollup: their cost depends on recent events, not on the whole history."""
+"""Trending scores, computed from the hourly rollup, so that their cost depends only on recent events."""
 
 from typing import Any, Final
 
@@ -12,8 +12,8 @@ from shared.domain.trending import Window
 from shared.storage.catalog.categories import NAMED, SUBTREE, in_requested
 from shared.storage.catalog.variants import HAS_STOCK, others_wanted
 
-# One statement replaces a window: readers see either the old or the new scores, never none.
-# The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead: that hour has age 0.
+# A single statement replaces a window, so readers see either the old or the new scores, never none.
+# The decay is computed once per hour, not per row. Clients' clocks may be an hour ahead; such an hour has age 0.
 # shared/domain/trending.py has the formula.
 REPLACE: Final = """
 MERGE INTO trending_scores AS t USING (
@@ -42,7 +42,7 @@ WHEN NOT MATCHED BY SOURCE AND t.time_window = :window THEN DELETE
 
 COUNT: Final = "SELECT count(*) FROM trending_scores WHERE time_window = :window"
 
-# Sold-out products follow all others, and are looked for only where those do not suffice.
+# Sold-out products come last, and are read only if the others do not suffice.
 _RANKED: Final = """
     SELECT variant_in_stock(p) AS p, t.score, t.event_count, t.product_id
     FROM trending_scores t JOIN products p ON p.id = t.product_id
@@ -89,12 +89,12 @@ def replace(connection: Connection, window: Window) -> int:
 def top(window: str, category: CategoryReference, k: int) -> list[tuple[dict[str, Any], float, int]]:
     """Return up to ``k`` ``(product, score, event_count)``, best first, of all products or of a category's subtree.
 
-    Sold-out products follow all others.
+    Sold-out products come last.
     """
     rows = postgres.run_prepared(TOP, window=window, **category._asdict(), k=k)
     return [(orjson.loads(product), float(score), int(event_count)) for product, score, event_count in rows]
 
 
 def category_exists(category: CategoryReference) -> bool:
-    """Return whether there is such a category."""
+    """Return whether the category exists."""
     return postgres.read_one(CATEGORY_EXISTS, **category._asdict()) is not None

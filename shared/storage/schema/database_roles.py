@@ -1,12 +1,12 @@
-"""Roles and grants in Postgres for deployments where every function and job logs in as a user of its own.
+"""Postgres roles and grants for deployments in which every function and job has its own login.
 
 * ``aisle_owner`` owns the schema. The job ``migrate`` and operators use it.
 * ``aisle_jobs`` reads and writes rows, refreshes statistics, and calls the functions in OWNER_FUNCTIONS, which create
   and drop partitions with the owner's rights. Jobs use it.
 * ``aisle_app`` reads and writes rows. Functions use it.
 
-``prepare`` runs before the migrations, in a role that may create roles and extensions (in Cloud SQL
-``cloudsqlsuperuser``). See docs/decisions/0013-database-roles.md.
+``prepare`` runs before the migrations, as a role that may create roles and extensions (``cloudsqlsuperuser`` in Cloud
+SQL). See docs/decisions/0013-database-roles.md.
 """
 
 import re
@@ -29,7 +29,7 @@ SELECT EXISTS (
     SELECT FROM pg_auth_members
     WHERE roleid = to_regrole(cast(:role AS text)) AND member = to_regrole(quote_ident(cast(:user AS text)))
 )"""
-# functions of migrations that act as the owner; functions must not call them
+# SQL functions, defined in migrations, that run as the owner; Aisle's cloud functions must not call them.
 OWNER_FUNCTIONS: Final = ", ".join(
     (
         "ensure_event_partitions(date, date)",
@@ -39,7 +39,7 @@ OWNER_FUNCTIONS: Final = ", ".join(
         "drop_similarity_partition(integer)",
     )
 )
-# on everything that exists, and by default on everything that the owner creates later
+# On everything that exists, and as default privileges on everything that the owner creates later.
 GRANTS: Final = (
     *(
         statement
@@ -55,20 +55,20 @@ GRANTS: Final = (
         )
     ),
     f"REVOKE EXECUTE ON FUNCTION {OWNER_FUNCTIONS} FROM {APP}",
-    # A trigger refuses what is left: UPDATE, which the previous release's erasure still names, and a job's DELETE of
-    # anything but old log-ins.
+    # A trigger rejects the rest: UPDATE, which the previous release's erasure still names, and a job's DELETE of
+    # anything but old logins.
     f"REVOKE DELETE ON audit_log FROM {APP}",
     f"REVOKE UPDATE ON audit_log FROM {JOBS}",
-    # only migrations write it
+    # Only migrations write it.
     f"REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM {APP}, {JOBS}",
 )
 
 
 def prepare(owners: Sequence[str], jobs: Sequence[str], writers: Sequence[str]) -> None:
-    """Create the roles and the extensions, and grant each user its role. Safe to repeat.
+    """Create the roles and extensions, and grant each login its role. Idempotent.
 
-    A job that was an owner in an earlier release stays one until the next run: the previous release's jobs still run.
-    Raises ValueError if one of the users does not exist.
+    A job that was an owner in an earlier release stays one until the next run, because the previous release's jobs are
+    still running. Raises ValueError if one of the logins does not exist.
     """
     with transaction(statement_timeout_s=0) as connection:
         lock_until_commit(connection, MIGRATIONS)
@@ -80,11 +80,11 @@ def prepare(owners: Sequence[str], jobs: Sequence[str], writers: Sequence[str]) 
             if role == JOBS:
                 _revoke_ownership(connection, members)
             quoted = [row[0] for row in execute(connection, QUOTED, {"names": list(members)})]
-            # the current role too: the job migrate records its own run in the owner's table
+            # The current role too, because the job migrate records its own run in the owner's table.
             execute(connection, f"GRANT {role} TO {', '.join(['CURRENT_ROLE', *quoted])}")
         execute(connection, f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}")
         execute(connection, f"GRANT USAGE ON SCHEMA public TO {JOBS}, {APP}")
-        # loads and imports create temporary tables
+        # Loads and imports create temporary tables.
         execute(connection, f"GRANT TEMPORARY ON DATABASE {_database(connection)} TO {OWNER}, {JOBS}, {APP}")
         for file in available():
             for name in EXTENSION.findall(file.read_text()):
@@ -92,7 +92,7 @@ def prepare(owners: Sequence[str], jobs: Sequence[str], writers: Sequence[str]) 
 
 
 def _revoke_ownership(connection: Connection, jobs: Sequence[str]) -> None:
-    """Take the owner's role from each job that an earlier run has given its own."""
+    """Revoke the owner role from each job to which an earlier run has granted the jobs' role."""
     for user in jobs:
         if all(execute(connection, IS_MEMBER, {"role": role, "user": user})[0][0] for role in (JOBS, OWNER)):
             quoted = execute(connection, QUOTED, {"names": [user]})[0][0]
@@ -100,7 +100,7 @@ def _revoke_ownership(connection: Connection, jobs: Sequence[str]) -> None:
 
 
 def grant() -> None:
-    """Grant functions and jobs the rows of every table, including later migrations and partitions."""
+    """Grant functions and jobs access to all tables, including later ones and partitions."""
     with transaction(statement_timeout_s=0) as connection:
         execute(connection, f"SET LOCAL ROLE {OWNER}")
         for statement in GRANTS:

@@ -1,6 +1,6 @@
 """Numbered, forward-only SQL migrations: `shared/sql/migrations/NNNN_name.sql`, each applied once in a transaction.
 
-The previous release's code still runs while a migration is applied: add in one release, remove in the next.
+The previous release's code is still running while a migration is applied: add in one release, remove in the next.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[2] / "sql" / "migrations"
 
 
 def available() -> list[Path]:
-    """Return the migrations in order. Raises ValueError if a number is missing or used twice."""
+    """Return the migration files in order. Raises ValueError if a number is missing or used twice."""
     files = sorted(FOLDER.glob("*.sql"))
     for position, file in enumerate(files, start=1):
         if not file.name.startswith(f"{position:04d}_"):
@@ -24,7 +24,7 @@ def available() -> list[Path]:
 def pending(role: str | None = None) -> list[str]:
     """Return the names of the migrations that are not applied yet.
 
-    ``role`` owns the tables; None: the connection's own role.
+    ``role`` owns the tables; None means the connection's own role.
     """
     with transaction() as connection:
         if role:
@@ -36,9 +36,9 @@ def pending(role: str | None = None) -> list[str]:
 
 
 def migrate(report: Callable[[str], None] = lambda _line: None, role: str | None = None) -> list[str]:
-    """Apply the pending migrations and return their names. Safe to run twice at once, and again after a failure.
+    """Apply the pending migrations and return their names. Safe to run concurrently, and again after a failure.
 
-    ``role`` will own the new tables; None: the connection's own role. ``report`` gets a line for each migration.
+    ``role`` will own the new tables; None means the connection's own role. ``report`` gets a line for each migration.
     """
     applied: list[str] = []
     for file in available():
@@ -53,7 +53,7 @@ def migrate(report: Callable[[str], None] = lambda _line: None, role: str | None
             )
             if execute(connection, "SELECT 1 FROM schema_migrations WHERE name = :name", {"name": file.stem}):
                 continue
-            # by the driver itself: the colons and percent signs in a migration are not parameters
+            # Through the driver itself, because colons and percent signs in a migration are not parameters.
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.execute_simple(file.read_text())

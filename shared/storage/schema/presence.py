@@ -1,4 +1,4 @@
-"""Why a statement does not find the schema: no migration has run yet, or the role of DATABASE_ROLE cannot read it."""
+"""Diagnosis if a statement cannot find the schema: no migration has run yet, or DATABASE_ROLE cannot read it."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from shared.clients.postgres_errors import sqlstate
 from shared.errors import AppError, MissingSetting, SchemaMissing
 from shared.settings import settings
 
-# of a table or function that does not exist, or that lies in a schema that the role may not use
+# SQLSTATEs for a table or function that does not exist, or is in a schema that the role may not use.
 UNDEFINED: Final = ("42P01", "42883")
-# of a parameter's value that does not exist: the role of DATABASE_ROLE
+# SQLSTATE for an invalid parameter value: the role in DATABASE_ROLE does not exist.
 INVALID_PARAMETER: Final = "22023"
 DENIED: Final = "42501"
-# Whether the database has the schema, and whether the role may read it. Every user may read the catalog, and every role
-# that the job `migrate` makes may read this table.
+# Whether the database has the schema, and whether the role may read it. Every user may read the system catalog, and
+# every role that the job `migrate` creates may read this table.
 LOOK: Final = """
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'schema_migrations' AND relkind = 'r'),
        (SELECT coalesce(bool_or(has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
@@ -26,9 +26,9 @@ REMEDY: Final = (
 
 
 def explanation(error: BaseException) -> AppError | None:
-    """Return what to answer instead of an error by which a statement did not find or may not read the schema.
+    """Return the error to raise instead if a statement did not find, or may not read, the schema.
 
-    None for any other error, among them that of a schema that lacks one table.
+    Returns None for any other error, including that for a single missing table.
     """
     state = sqlstate(error) or sqlstate(getattr(error, "orig", None))
     is_role = state == INVALID_PARAMETER and "role " in str(error)
@@ -36,9 +36,9 @@ def explanation(error: BaseException) -> AppError | None:
         return None
     role = settings().database_role
     try:
-        # the setting's form admits no quotation mark
+        # The setting's format does not allow quotation marks.
         is_present, is_readable = read_as_login(LOOK.format(role="session_user" if role is None else f"'{role}'"))[0]
-    except Exception:  # noqa: BLE001 — the database is away by now: the statement's own error is reported
+    except Exception:  # noqa: BLE001 — the database is unreachable by now: the statement's own error is reported
         return None
     if not is_present:
         return SchemaMissing("The database has no schema yet; run the job migrate, and this job again.")

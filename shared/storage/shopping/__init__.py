@@ -1,5 +1,5 @@
-"""Carts, wishlists, orders and their payments. Whatever changes them holds the shopper's lock (``shoppers``).
+"""Carts, wishlists, orders and their payments. All changes hold the shopper's lock (``shoppers``).
 
-May import ``shared.clients``, ``shared.domain`` and the rooms ``catalog`` (stock changes are announced), ``events``
-(purchases leave by the outbox) and ``operations`` (the audit log).
+May import ``shared.clients``, ``shared.domain`` and the sibling packages ``catalog`` (stock changes are announced),
+``events`` (purchases are published through the outbox) and ``operations`` (the audit log).
 """

@@ -1,4 +1,4 @@
-"""Carts: their JSON, which Postgres writes, and their changes under the shopper's lock."""
+"""Carts: their JSON, built by Postgres, and changes to them under the shopper's lock."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from shared.errors import CartFull, NotInCart, ProductNotFound
 from shared.storage.shopping import shoppers
 from shared.storage.shopping.shoppers import ShopperEvent
 
-# {owner} is a fixed expression. `changes` has the shortages of CartLine.shortness and changes of the price.
+# {owner} is a fixed expression. `changes` has the shortages of CartLine.shortness and price changes.
 _GET: Final = """
 SELECT json_build_object(
     'items', coalesce(json_agg(json_build_object(
@@ -52,12 +52,12 @@ def show(shopper: str) -> bytes:
 
 
 def show_locked(connection: Connection, user_id: int) -> bytes:
-    """Return a cart as JSON, as the caller's transaction sees it; ``user_id`` is the id of the row."""
+    """Return a cart as JSON, as the caller's transaction sees it; ``user_id`` is the shopper's row id."""
     return str(execute_prepared(connection, GET_BY_USER_ID, {"user_id": user_id})[0][0]).encode()
 
 
 def _line(connection: Connection, user_id: int, product_id: int) -> tuple[CartLine, int | None, int]:
-    """Return the product as a line of the cart, its quantity there (None: it is not there), and the number of lines."""
+    """Return the product as a cart line, its quantity in the cart (None if absent), and the number of lines."""
     rows = execute_prepared(connection, LINE, {"user_id": user_id, "product_id": product_id})
     if not rows:
         raise ProductNotFound(f"There is no product {product_id}.")

@@ -1,4 +1,4 @@
-"""Placing an order: one transaction locks the products, checks their stock, takes it and writes order and lines."""
+"""Place an order: one transaction locks the products, checks and takes their stock, and writes the order and lines."""
 
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -18,8 +18,8 @@ from shared.storage.operations import shop
 from shared.storage.operations.idempotency import KEY_REUSED, RETENTION_S
 from shared.storage.shopping import shoppers
 
-# An Idempotency-Key names a request for RETENTION_S and may then name another, which must not find this order. The
-# order is younger than its key, so it is found for as long as the key is stored.
+# An Idempotency-Key identifies a request for RETENTION_S and may then be reused for another, which must not find this
+# order. The order is newer than its key, so it is found for as long as the key is stored.
 GET_BY_CHECKOUT: Final = """
 WITH forgotten AS (
     UPDATE orders SET checkout_id = NULL
@@ -28,7 +28,7 @@ WITH forgotten AS (
 )
 SELECT id, request_hash, state, total FROM orders
 WHERE checkout_id = :checkout_id AND id NOT IN (SELECT id FROM forgotten)"""
-# Once it holds the locks, Postgres reads the rows again that others changed meanwhile: stock and prices are current.
+# Once it holds the locks, Postgres rereads rows that were changed in the meantime, so stock and prices are current.
 LOCK_CART: Final = """
 SELECT p.id, p.external_id, p.name, p.price, p.quantity, p.is_active, i.quantity, p.stock_counted,
        p.variant_title
@@ -63,9 +63,9 @@ SELECT id FROM stock WHERE quantity = 0 ORDER BY id"""
 
 
 class Placed(NamedTuple):
-    """A new order that awaits its payment, or the order of an earlier run of the same request, in any state.
+    """A new order awaiting payment, or the order from an earlier run of the same request, in any state.
 
-    ``sold_out``: at least one product is out of stock now. ``outbox`` lists the messages to publish after the commit.
+    ``sold_out``: at least one product is now out of stock. ``outbox`` lists the messages to publish after the commit.
     """
 
     order_id: UUID
@@ -89,7 +89,7 @@ def place(
 
     If an earlier run of the same request placed the order and then stopped, that order is returned, for as long as its
     Idempotency-Key is valid. Raises CartEmpty, OutOfStock with every line that is short, PriceChanged if the total is
-    not ``expected_total``, rounded as the currency is, and IdempotencyMismatch if the earlier run had another body.
+    not ``expected_total`` after rounding to the currency, and IdempotencyMismatch if the earlier run had another body.
     """
     user_id = shoppers.lock_shopper(connection, shopper)
     earlier = execute_prepared(connection, GET_BY_CHECKOUT, {"checkout_id": checkout_id, "retention_s": RETENTION_S})
@@ -104,7 +104,7 @@ def place(
     carts.check_stock(lines)
     total = carts.total(lines)
     currency = shop.current_in(connection).currency if expected_total is not None else None
-    # JavaScript adds 0.1 and 0.2 up to 0.30000000000000004
+    # In JavaScript, 0.1 + 0.2 is 0.30000000000000004.
     if expected_total is not None and rounded(expected_total, currency) != rounded(total, currency):
         raise PriceChanged(
             f"The total is now {total}, not {expected_total}; show the customer the cart again.",

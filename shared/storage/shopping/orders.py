@@ -1,6 +1,6 @@
-"""Orders: their JSON, which Postgres writes, and the transitions of their state.
+"""Orders: their JSON, built by Postgres, and their state transitions.
 
-``shared/storage/shopping/checkout.py`` places them; ``shared/domain/orders.py`` has the allowed transitions.
+``shared/storage/shopping/checkout.py`` places them; ``shared/domain/orders.py`` defines the allowed transitions.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ ORDER: Final = """json_build_object(
         ORDER BY h.id) FROM order_state_changes h WHERE h.order_id = o.id),
     'created_at', o.created_at, 'updated_at', o.updated_at)"""
 KEY: Final[list[tuple[str, bool, KeyType]]] = [("created_at", True, "timestamptz"), ("id", True, "uuid")]
-# one row more than the page has: whether there is a next page
+# One row more than the page has, to see whether there is a next page.
 _PAGE: Final = f"""
 WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
 ordered AS MATERIALIZED (
@@ -59,7 +59,7 @@ LOCK_PRODUCTS: Final = """
 SELECT count(*) FROM (
     SELECT FROM products p JOIN order_items i ON i.product_id = p.id WHERE i.order_id = :order_id
     ORDER BY p.id FOR NO KEY UPDATE OF p) AS locked"""
-# limited to the maximum of the type: staff may have raised the quantity meanwhile
+# Capped at the maximum of the type, since staff may have raised the quantity in the meantime.
 RESTOCK: Final = """
 UPDATE products p SET quantity = least(p.quantity::bigint + i.quantity, 2147483647)::integer
 FROM order_items i WHERE i.order_id = :order_id AND p.id = i.product_id AND p.stock_counted
@@ -74,7 +74,7 @@ WITH moved AS (
     WHERE order_id = moved.id AND cast(:payment AS text) IS NOT NULL
 )
 INSERT INTO order_state_changes (order_id, state, reason) SELECT id, :state, :reason FROM moved"""
-# the lines as they were, added to what the shopper has put into the cart meanwhile
+# The lines as they were, added to what the shopper has put into the cart in the meantime.
 RESTORE_CART: Final = f"""
 INSERT INTO cart_items (user_id, product_id, quantity, price_when_added, added_at)
 SELECT o.user_id, i.product_id, i.quantity, i.price_when_added, i.added_at
@@ -96,7 +96,7 @@ SELECT u.external_id, i.product_id, i.quantity, i.event_id
 FROM paid JOIN order_items i ON i.order_id = paid.id LEFT JOIN users u ON u.id = paid.user_id ORDER BY i.product_id"""
 STATE: Final = "SELECT state FROM orders WHERE id = :order_id"
 
-# orders that a crash left unpaid
+# Orders left unpaid by a crash.
 LIST_ABANDONED: Final = """
 SELECT id FROM orders WHERE state = 'placed' AND created_at < now() - make_interval(secs => :age_s)
 ORDER BY created_at LIMIT :limit"""
@@ -104,8 +104,8 @@ ORDER BY created_at LIMIT :limit"""
 
 class Transition(NamedTuple):
     """A change of an order's state: ``products`` whose stock changed, whether one of them was sold out before
-    (``in_stock_again``), ids of outbox rows, whether the payment must be released, and the shopper who gave the
-    products back, if they did."""
+    (``in_stock_again``), ids of outbox rows, whether the payment must be released, and the shopper who returned the
+    products, if they did."""
 
     products: Sequence[int] = ()
     in_stock_again: bool = False
@@ -120,7 +120,7 @@ def page(shopper: str, wanted: ListPage) -> bytes:
 
 
 def get_own(shopper: str, order_id: UUID) -> bytes:
-    """Return a shopper's order as JSON. Raises OrderNotFound, also for another shopper's order."""
+    """Return a shopper's order as JSON. Raises OrderNotFound if there is none or it is another shopper's."""
     row = read_one(GET_OWN, shopper=shopper, order_id=order_id)
     if row is None:
         raise _not_found(order_id)
@@ -148,9 +148,9 @@ def _not_found(order_id: UUID) -> OrderNotFound:
 
 
 def lock(connection: Connection, order_id: UUID, shopper: str | None = None) -> tuple[OrderState, str | None]:
-    """Lock an order and its shopper; return its state and the shopper's external id (None: erased).
+    """Lock an order and its shopper; return its state and the shopper's external id (None if erased).
 
-    Raises OrderNotFound, also if ``shopper`` is given and the order is another shopper's.
+    Raises OrderNotFound if there is no such order, or if ``shopper`` is given and the order is another shopper's.
     """
     owner = execute(connection, LOCK_OWNER, {"order_id": order_id})
     rows = execute(connection, LOCK, {"order_id": order_id})
@@ -191,9 +191,9 @@ def _restock(connection: Connection, order_id: UUID) -> Transition:
 
 
 def pay(connection: Connection, order_id: UUID) -> Transition | None:
-    """Mark a placed order as paid and record its lines as purchases; return None if it was paid already.
+    """Mark a placed order as paid and record its lines as purchases; return None if it was already paid.
 
-    Raises OrderStateConflict if it was cancelled meanwhile: the caller must release the payment.
+    Raises OrderStateConflict if it was cancelled in the meantime; the caller must then release the payment.
     """
     lines = execute_prepared(connection, PAY, {"order_id": order_id})
     if not lines:
@@ -212,7 +212,7 @@ def pay(connection: Connection, order_id: UUID) -> Transition | None:
 
 
 def give_up(connection: Connection, order_id: UUID, reason: str, *, charged: bool) -> Transition | None:
-    """Cancel an unpaid order: stock and cart are restored, and the same checkout may be tried again.
+    """Cancel an unpaid order: stock and cart are restored, and the same checkout may be retried.
 
     ``charged``: the provider may have charged it. Returns None if the order is no longer ``placed``.
     """
@@ -243,9 +243,9 @@ def change_state(
 ) -> Transition:
     """Cancel, ship or refund an order. ``shopper`` restricts it to their own; ``staff`` goes to the audit log.
 
-    Cancelling returns the stock; after cancelling or refunding the payment must be released, and the event that leaves
-    with the transaction gives the purchases back. An order that has the state already does not change. Raises
-    OrderNotFound, OrderStateConflict.
+    Cancelling restores the stock. After cancelling or refunding, the payment must be released, and an event published
+    through the outbox reverses the purchases. An order already in the state does not change. Raises OrderNotFound,
+    OrderStateConflict.
     """
     before, owner = lock(connection, order_id, shopper)
     if before is state:
@@ -264,7 +264,7 @@ def change_state(
             after={"state": state, "reason": reason},
         )
     outbox = [*moved.outbox]
-    # what was never paid is no purchase that could be given back
+    # An order that was never paid has no purchases to reverse.
     if release and before is not OrderState.PLACED and owner is not None:
         refund = ShopperEvent(EventType.REFUND, None, {"order_id": str(order_id)}, refund_event_id(order_id))
         outbox += shoppers.record_events(connection, owner, [refund], vouched=True)
@@ -272,5 +272,5 @@ def change_state(
 
 
 def list_abandoned(age_s: float, limit: int) -> list[UUID]:
-    """Return orders unpaid for longer than ``age_s``, which is longer than any request takes, oldest first."""
+    """Return orders unpaid for more than ``age_s`` seconds, oldest first; ``age_s`` exceeds any request's duration."""
     return [row[0] for row in read(LIST_ABANDONED, age_s=age_s, limit=limit)]

@@ -1,14 +1,14 @@
-"""Payments that must be released at their provider: which are due, and which are done."""
+"""Payments to be released at their provider: those due, and those done."""
 
 from typing import Final
 from uuid import UUID
 
 from shared.clients.postgres import read, write
 
-# a payment that the provider may have taken after it was released
+# A payment that the provider may have charged after its release.
 REOPEN: Final = """
 UPDATE payments SET state = 'release_due', updated_at = now() WHERE order_id = :order_id AND state = 'released'"""
-# the least recently tried first, so that a payment that always fails does not hold up the others
+# The least recently tried first, so that a payment that always fails does not block the others.
 DUE: Final = "SELECT order_id FROM payments WHERE state = 'release_due' ORDER BY updated_at LIMIT :limit"
 MARK_RELEASED: Final = """
 UPDATE payments SET state = 'released', updated_at = now() WHERE order_id = :order_id AND state = 'release_due'"""
@@ -16,7 +16,7 @@ POSTPONE: Final = "UPDATE payments SET updated_at = now() WHERE order_id = :orde
 
 
 def reopen(order_id: UUID) -> None:
-    """Make a released payment due again, because the provider may have taken it after the release."""
+    """Make a released payment due again, because the provider may have charged it after the release."""
     write(REOPEN, order_id=order_id)
 
 
@@ -31,5 +31,5 @@ def mark_released(order_id: UUID) -> None:
 
 
 def postpone(order_id: UUID) -> None:
-    """Record that the provider did not answer, so that other payments are tried first."""
+    """Record that the provider did not respond, so that other payments are tried first."""
     write(POSTPONE, order_id=order_id)

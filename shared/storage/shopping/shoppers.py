@@ -18,7 +18,7 @@ from shared.event_origin import VOUCHED
 from shared.logs import current_traceparent
 from shared.storage.events import outbox
 
-# A transaction takes its locks in this order: the shopper's row of users, the order, products by id, the rows of the
+# A transaction takes its locks in this order: the shopper's row in users, the order, products by id, the rows of the
 # cart. So requests never deadlock, and only one request at a time changes a cart.
 LOCK_SHOPPER: Final = """
 INSERT INTO users (external_id) VALUES (:shopper)
@@ -26,7 +26,7 @@ ON CONFLICT (external_id) DO UPDATE SET last_seen_at = now() RETURNING id"""
 
 
 class ShopperEvent(NamedTuple):
-    """An event of a shopper; without ``event_id`` it gets a new id."""
+    """A shopper's event; without an ``event_id`` it gets a new id."""
 
     event_type: EventType
     product_id: int | None
@@ -36,7 +36,7 @@ class ShopperEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class ListPage:
-    """A page of a shopper's list: by its number, or after a cursor."""
+    """A page of a shopper's list, by number or after a cursor."""
 
     number: int = 1
     size: int = 20
@@ -46,10 +46,10 @@ class ListPage:
 def read_page(
     shopper: str, name: str, statements: tuple[str, str], types: Sequence[KeyType], page: ListPage, **filters: Any
 ) -> bytes:
-    """Return a page of the shopper's list ``name`` as JSON, newest first. Raises InvalidRequest for a wrong cursor.
+    """Return a page of the shopper's list ``name`` as JSON, newest first. Raises InvalidRequest for an invalid cursor.
 
-    ``statements`` select by number and after a cursor: the total, the JSON list, and the sort key of the last row if
-    others follow it. ``filters`` are further parameters of theirs.
+    ``statements`` are those by number and after a cursor; each selects the total, the JSON list, and the sort key of
+    the last row if more follow. ``filters`` are further parameters for them.
     """
     parameters: dict[str, Any] = {"shopper": shopper, "page_size": page.size, **filters}
     if page.after is None:
@@ -71,7 +71,7 @@ def read_page(
 def lock_shopper(connection: Connection, shopper: str) -> int:
     """Lock the shopper's row, creating it if needed, until the transaction ends; return its id.
 
-    ``shopper`` is the external id. Raises Forbidden if it was erased: an erased id is never used again.
+    ``shopper`` is the external id. Raises Forbidden if it was erased, since an erased id is never reused.
     """
     rows = execute_prepared(connection, LOCK_SHOPPER, {"shopper": shopper})
     if not rows:
@@ -84,7 +84,7 @@ def record_events(
 ) -> list[int]:
     """Write the shopper's events to the outbox; return its ids, to publish after the commit.
 
-    ``vouched`` events count in full; those of an order do. Anybody can fill carts and wishlists.
+    ``vouched`` events count in full. Those of an order are vouched for; anybody can fill carts and wishlists.
     """
     origin = VOUCHED if vouched else event_origin.current()
     now = datetime.now(UTC)

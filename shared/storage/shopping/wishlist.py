@@ -1,4 +1,4 @@
-"""Wishlists: the products that a shopper saved for later, newest first. Postgres writes the JSON."""
+"""Wishlists: the products that a shopper saved for later, newest first. Postgres builds the JSON."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,7 +19,7 @@ KEY: Final[list[tuple[str, bool, KeyType]]] = [("added_at", True, "timestamptz")
 _WANTED: Final = """user_id = (SELECT id FROM owner)
     AND (cast(:external_ids AS text[]) = '{{}}'
          OR product_id IN (SELECT id FROM products WHERE external_id = ANY (cast(:external_ids AS text[]))))"""
-# one row more than the page has: whether there is a next page
+# One row more than the page has, to see whether there is a next page.
 _PAGE: Final = f"""
 WITH owner AS MATERIALIZED (SELECT id FROM users WHERE external_id = :shopper),
 ordered AS MATERIALIZED (
@@ -49,14 +49,14 @@ WHERE user_id = (SELECT id FROM users WHERE external_id = :shopper) AND product_
 def page(shopper: str, wanted: ListPage, external_ids: Sequence[str] = ()) -> bytes:
     """Return a page of the wishlist as the JSON of ``GET /wishlist``: of the products with these ids, or of all.
 
-    Raises InvalidRequest for a wrong cursor.
+    Raises InvalidRequest for an invalid cursor.
     """
     types = [kind for _column, _descends, kind in KEY]
     return shoppers.read_page(shopper, "items", PAGES, types, wanted, external_ids=list(external_ids))
 
 
 def get_item(shopper: str, product_id: int) -> bytes:
-    """Return a product of the wishlist as JSON. Raises NotInWishlist."""
+    """Return a product in the wishlist as JSON. Raises NotInWishlist."""
     row = read_one(GET, shopper=shopper, product_id=product_id)
     if row is None:
         raise NotInWishlist(f"Product {product_id} is not on the wishlist.")
@@ -64,7 +64,7 @@ def get_item(shopper: str, product_id: int) -> bytes:
 
 
 def add(connection: Connection, shopper: str, product_id: int) -> list[int] | None:
-    """Add a product to the wishlist and return the ids of outbox rows; None if it is there already.
+    """Add a product to the wishlist and return the ids of outbox rows; None if it is already there.
 
     Raises ProductNotFound (also for an inactive product), and WishlistFull beyond MAX_WISHLIST products.
     """
