@@ -24,15 +24,21 @@ async def top(k: int) -> list[tuple[dict[str, Any], float]]:
     """
     try:
         products = await _read(k - 1)
-        if any(_is_sold_out(product) for product, _ in products):
-            # Read the whole ranking to find enough products in stock; most requests need not.
-            products = await _read(-1)
+        chosen = _best(products, k)
+        if any(_is_sold_out(product) for product, _ in products) or len(chosen) < len(products):
+            # Read the whole ranking to find enough products in stock, and of different groups; most requests need not.
+            chosen = _best(await _read(-1), k)
     except RedisUnavailable:
         return []
-    products.sort(key=lambda entry: _is_sold_out(entry[0]))
+    return chosen
+
+
+def _best(products: list[tuple[dict[str, Any], float]], k: int) -> list[tuple[dict[str, Any], float]]:
+    """Return the first ``k`` of ``products``: those in stock before the sold-out ones, and one variant per group."""
+    ordered = sorted(products, key=lambda entry: _is_sold_out(entry[0]))
     # The job stores one variant per group, but a product may have joined a group since its last run.
-    groups = {product["id"]: product["item_group_id"] for product, _ in products if product.get("item_group_id")}
-    return one_of_each(products, groups, lambda entry: int(entry[0]["id"]))[:k]
+    groups = {product["id"]: product["item_group_id"] for product, _ in ordered if product.get("item_group_id")}
+    return one_of_each(ordered, groups, lambda entry: int(entry[0]["id"]))[:k]
 
 
 async def _read(last: int) -> list[tuple[dict[str, Any], float]]:

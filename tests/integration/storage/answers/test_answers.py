@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import orjson
 import pytest
 
 from shared.clients import redis_async, redis_sync
@@ -124,3 +125,13 @@ def test_the_ranking_counts_only_products_it_contains_and_drops_inactive_ones() 
     assert popular_ranking.refresh_products({1: None, 3: b'{"id":3,"name":"new"}', 9: b'{"id":9}'})
     assert run(lambda: popular_ranking.top(10)) == [({"id": 2}, 11.0), ({"id": 3, "name": "new"}, 3.0)]
     assert run(lambda: popular_ranking.top(1)) == [({"id": 2}, 11.0)]
+
+
+@pytest.mark.parametrize(("k", "ids"), [(1, [1]), (2, [1, 4]), (3, [1, 4, 5]), (9, [1, 4, 5])])
+def test_a_ranking_whose_products_have_joined_a_group_is_read_until_k_remain(
+    env: object, k: int, ids: list[int]
+) -> None:
+    groups = {1: "shirt", 2: "shirt", 3: "shirt", 4: "mug", 5: None}
+    bodies = {n: orjson.dumps({"id": n, "item_group_id": group}) for n, group in groups.items()}
+    assert popular_ranking.replace([(n, 10 - n, body) for n, body in bodies.items()])
+    assert [product["id"] for product, _purchases in run(lambda: popular_ranking.top(k))] == ids
