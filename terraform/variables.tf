@@ -299,7 +299,7 @@ variable "spark_max_executors" {
 
   validation {
     condition     = var.spark_max_executors >= 2 && var.spark_max_executors <= 1000
-    error_message = "spark_max_executors must be from 2 to 1000. Their subnetwork has addresses for 4,000."
+    error_message = "spark_max_executors must be from 2 to 1000. The subnetwork of the executors has addresses for 4,000."
   }
 }
 
