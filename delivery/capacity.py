@@ -81,33 +81,35 @@ def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, 
             plan.max_instances[largest],
             limits["instances_of_function"],
             "instances",
-            "ask Google for a higher quota",
+            "request a higher quota",
         ),
         Limit(SQL_PROCESSORS, plan.sql_cpus, limits["sql_cpus"], "vCPU", "serve reads from a replica"),
         Limit(
-            "memory of PostgreSQL",
+            "PostgreSQL memory",
             sql_memory,
             limits["sql_cpus"] * limits["sql_memory_gib_per_cpu_max"],
             "GiB",
             "keep events for fewer months",
         ),
-        Limit("disk of PostgreSQL", plan.disk_gib, limits["sql_disk_gib"], "GiB", "keep events for fewer months"),
+        Limit("PostgreSQL disk", plan.disk_gib, limits["sql_disk_gib"], "GiB", "keep events for fewer months"),
         Limit(
             SQL_CONNECTIONS,
             plan.max_connections,
             limits["sql_connections"],
             "connections",
-            "put a pooler in front",
+            "add a connection pooler",
         ),
-        Limit("memory of Redis", plan.redis_gib, limits["redis_gib"], "GiB", "divide the keys among several"),
-        Limit(REDIS_THREAD, plan.redis_busy, BUSY, "of a thread", "divide the keys among several"),
+        Limit("Redis memory", plan.redis_gib, limits["redis_gib"], "GiB", "shard the keys across several instances"),
+        Limit(REDIS_THREAD, plan.redis_busy, BUSY, "of a thread", "shard the keys across several instances"),
         Limit(
-            "throughput of Redis", plan.network_mbps, limits["redis_mbps"], "Mbit/s", "divide the keys among several"
+            "Redis throughput",
+            plan.network_mbps,
+            limits["redis_mbps"],
+            "Mbit/s",
+            "shard the keys across several instances",
         ),
-        Limit(
-            "publishing to Pub/Sub", published, limits["pubsub_publish_mb_s"], "MB/s", "ask Google for a higher quota"
-        ),
-        Limit("pushes of Pub/Sub", pushed, limits["pubsub_push_mb_s"], "MB/s", "ask Google for a higher quota"),
+        Limit("Pub/Sub publish throughput", published, limits["pubsub_publish_mb_s"], "MB/s", "request a higher quota"),
+        Limit("Pub/Sub push throughput", pushed, limits["pubsub_push_mb_s"], "MB/s", "request a higher quota"),
         Limit(
             TRAINING,
             plan.training_gib,
@@ -121,7 +123,9 @@ def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, 
         found.append(Limit(CONNECTOR, plan.network_mbps, throughput, "Mbit/s", 'set vpc_egress = "direct"'))
     else:
         addresses = addresses_of(plan).result
-        found.append(Limit("addresses", addresses, EGRESS_ADDRESSES, "addresses", "widen local.egress_range"))
+        found.append(
+            Limit("subnetwork addresses", addresses, EGRESS_ADDRESSES, "addresses", "widen local.egress_range")
+        )
     return found
 
 

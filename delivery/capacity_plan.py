@@ -12,12 +12,12 @@ from delivery.demand import Demand
 COSTS_FILE: Final = Path(__file__).parent / "costs.json"
 LIMITS_FILE: Final = Path(__file__).parent / "limits.json"
 # the limit beyond which Spark trains: the others stop requests
-TRAINING: Final = "memory of the training"
-CONNECTOR: Final = "the connector"
+TRAINING: Final = "training memory"
+CONNECTOR: Final = "connector throughput"
 # the limits beyond which a larger design begins
-REDIS_THREAD: Final = "the thread of Redis"
-SQL_CONNECTIONS: Final = "connections to PostgreSQL"
-SQL_PROCESSORS: Final = "processors of PostgreSQL"
+REDIS_THREAD: Final = "Redis CPU"
+SQL_CONNECTIONS: Final = "PostgreSQL connections"
+SQL_PROCESSORS: Final = "PostgreSQL CPU"
 
 
 @dataclass(frozen=True)

@@ -286,44 +286,44 @@ def page(prices: Prices) -> str:
     never = sum(price["checked"] is None for price in LIST["prices"].values())
     return f"""# Monthly cost
 
-Written by `python3 -m delivery.cost` from `delivery/prices.json` (list prices in {LIST["currency"]}, {LIST["region"]}, entered by hand on
-{LIST["entered"]}, without discounts or credits; each has its source, and {never} of {len(LIST["prices"])} were never compared with it) and from
-`functions.yaml`. It is an estimate, not a bill, and was not measured on a deployment. Look the prices up, compare the
-estimate with the first bill, and set `billing_account` to get warnings from a budget.
+Written by `python3 -m delivery.cost` from `functions.yaml` and the list prices in `delivery/prices.json`: {LIST["currency"]},
+{LIST["region"]}, entered by hand on {LIST["entered"]}, without discounts or credits. Each price names its source; {never} of {len(LIST["prices"])} have
+never been compared with it. This is an estimate, not a bill, and was not measured on a deployment. Look the prices up,
+compare the estimate with your first bill, and set `billing_account` to get budget alerts.
 
-Free quantities count once for a billing account, not for a project. The last row is for an account in which other projects
-use them up.
+The free tier applies once per billing account, not per project. The last row is for an account whose free tier other
+projects use up.
 
 {table(prices)}
 
-The sizes are those of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance that
-serves {load.concurrency:.0f} at a time, has an answer of {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB. With a CDN, {load.cached:.0%} of the requests
-are answered there. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s;
-`import_feeds` and `finish_training` take {JOB_SECONDS:.0f} s while there is nothing to do.
-A month has {DELIVERIES} deliveries, each after a pull request, and each builds every function; only `prod` has the pipeline of `repository`.
+The sizes are the profiles of `terraform/envs/`; the loads are requests per month. A request takes {load.seconds * 1000:.0f} ms of an instance
+that serves {load.concurrency:.0f} at a time, returns {load.answer_kib:.0f} KiB, and brings {load.events} events of {load.event_kib} KiB each. With a CDN, {load.cached:.0%} of requests
+are served from its cache. Jobs run as scheduled and take {JOB_SECONDS:.0f} s each, heavy jobs {HEAVY_JOB_SECONDS:.0f} s; `import_feeds` and
+`finish_training` take {JOB_SECONDS:.0f} s when there is nothing to do. A month has {DELIVERIES} deliveries, each after a pull request, and each
+builds every function; only `prod` has the pipeline of `repository`.
 
 ## The cost of an idle shop
 
 Functions, Pub/Sub, Cloud Scheduler and storage cost almost nothing when idle. A database, a cache and a connector cost
-about ${floor(prices):.0f} a month: that is `dev` with `monitoring = false`. `smallest` stays below it, because it has no cache and reaches the
-database without a connector. These components cost the same at any load; each can be switched off:
+about ${floor(prices):.0f} a month: that is `dev` with `monitoring = false`. `smallest` costs less, because it has no cache and reaches
+the database without a connector. These components cost the same at any load; each can be switched off:
 
 | component | switch | what you give up |
 |---|---|---|
-| Memorystore | `redis = {{ tier = "NONE" }}` | the cache: every answer is computed, rate limits count per instance; `/health` says degraded |
-| VPC connector | `vpc_egress = "direct"` | a new instance may wait up to a minute for its first connection; each takes two to four addresses of the subnet |
-| Cloud SQL, second zone | `database = {{ high_availability = false }}` | a zone's outage lasts until it ends, or until a restore |
-| warm instances | `warm_instances = 0` | the first shopper after a pause waits for a cold start |
-| load balancer, CDN, Cloud Armor | `domain` unset (the function `edge` has the one address), or `cdn`, `armor` = false | a domain, caching in front, limits and rules in front, an account for each function |
-| monitoring | `monitoring = false` | uptime checks, objectives, alerts, the dashboard |
+| Memorystore | `redis = {{ tier = "NONE" }}` | the cache: every response is computed, rate limits apply per instance, and `/health` reports degraded |
+| VPC connector | `vpc_egress = "direct"` | fast first connections: a new instance may wait up to a minute; each takes two to four addresses of the subnet |
+| Cloud SQL, second zone | `database = {{ high_availability = false }}` | failover: a zonal outage lasts until the zone recovers, or until you restore a backup |
+| warm instances | `warm_instances = 0` | warm starts: the first shopper after a pause waits for a cold start |
+| load balancer, CDN, Cloud Armor | `domain` unset (the function `edge` is the single address), or `cdn`, `armor` = false | a domain, a CDN cache, rate limits and rules in front of the functions, a service account per function |
+| monitoring | `monitoring = false` | uptime checks, service-level objectives, alerts, the dashboard |
 | BigQuery | `bigquery = false` | raw events beyond what Postgres keeps |
 | Spark | `similarity_engine = "local"` | training beyond the memory of one machine |
 
-`envs/smallest.tfvars` switches all of them off. The database remains: a shop cannot run without it.
+`envs/smallest.tfvars` switches all of them off. Only the database remains: a shop cannot run without it.
 
-Spark is off in every column: it is for shops that one machine cannot train ([models.md](models.md#beyond-one-machine)). A batch costs about
-${prices.spark_dcu_hour:.3f} for each DCU-hour, and a vCPU with 4 GiB is one DCU: a nightly batch of {SPARK_DCU} DCU for {SPARK_HOURS} hour is
-${prices.spark_dcu_hour * SPARK_DCU * SPARK_HOURS * 30:.0f} a month. Its image and the events of two nights in the bucket cost cents.
+Spark is off in every column: it is for shops that one machine cannot train ([models.md](models.md#beyond-one-machine)).
+A batch costs about ${prices.spark_dcu_hour:.3f} per DCU-hour, and a vCPU with 4 GiB is one DCU: a nightly batch of {SPARK_DCU} DCU for {SPARK_HOURS} hour costs
+${prices.spark_dcu_hour * SPARK_DCU * SPARK_HOURS * 30:.0f} a month. Its image and two nights of events in the bucket cost cents.
 """
 
 

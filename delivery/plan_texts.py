@@ -30,39 +30,38 @@ TABLE_HEAD: Final = """\
 |---:|---:|---:|---:|---|---:|---|---|---:|---|"""
 INTRODUCTION: Final = """# Capacity
 
-Written by `python -m delivery.plan_texts`. `./aisle simulate` plans a deployment on paper for a load, before
-anything is deployed: `./aisle simulate --help` lists its options. The three plans below are also profiles of
-Terraform: start with the one above your load, and set what its first lines name.
+Written by `python -m delivery.plan_texts`. `./aisle simulate` plans a deployment for a given load on paper, before
+anything is deployed; `./aisle simulate --help` lists its options. The three plans below are also Terraform profiles:
+start with the one above your load, and set the variables that its first lines name.
 
-A plan multiplies measured costs of operations (`delivery/costs.json`; `python -m benchmarks.capacity` measures them
-again and writes the file), the sizes in `functions.yaml`, limits and quotas of Google Cloud
-(`delivery/limits.json`) and prices (`delivery/prices.json`, as [cost.md](cost.md)). It was never compared with a
-deployment: compare it with the dashboard after a busy day.
+A plan combines the measured costs of operations (`delivery/costs.json`; `python -m benchmarks.capacity` measures them
+again and rewrites the file), the sizes in `functions.yaml`, Google Cloud's limits and quotas (`delivery/limits.json`)
+and prices (`delivery/prices.json`, as in [cost.md](cost.md)). No plan has been compared with a deployment: compare
+yours with the dashboard after a busy day.
 """
 EXPLANATION: Final = """
 ## How to read a plan
 
-- **requests/s** are those that functions answer at the busiest time, events included. What a CDN answers does not
-  count. They are divided as by `./aisle stress`. The month's mean is a third of the peak (`--peak-ratio`): rows,
-  messages and money follow the mean.
-- **Costs are processor time** of one kind of machine. A slower vCPU needs more of them.
-- **Six tenths busy** is what an instance, a connection, the database, the connector and the thread of Redis are
-  planned for. A request then takes two and a half times as long as it works.
-- **Redis works** as measured with a replica, and while it is busy. A Redis with little to do takes several times as
-  long for each command, since it is woken for it. The share of TLS comes from a server that has it. No command shares
-  a write with another request's, as the commands of a busy instance do. The alert `redis-cpu` reports a thread that is
-  busier than planned.
-- **Connections** are those of all instances that may run, twice for functions, since a release starts new ones
-  before the old ones have ended. Terraform refuses a plan with more than `max_connections`, and with more addresses
-  or more throughput than the network has.
-  The profiles are for the load balancer alone. While a domain takes over (`public_access = "iam"`), the function
-  `edge` runs too: raise `max_connections` by 80 for that step.
+- **requests/s** is the peak rate of requests that functions serve, including events. Requests that a CDN serves do not
+  count. The mix is that of `./aisle stress`. The month's mean is a third of the peak (`--peak-ratio`); rows, messages
+  and cost follow the mean.
+- **Costs of operations** are CPU time on one kind of machine. A slower vCPU needs more time.
+- **60% utilization** is the planned maximum for an instance, a connection, the database, the connector and the thread
+  of Redis. At that utilization, a request takes two and a half times its service time.
+- **Redis costs** were measured with a replica and under load. An idle Redis takes several times as long for each
+  command, because it has to be woken. The share of TLS was measured on a server that uses TLS. The plan assumes that
+  every request writes its commands separately; a busy instance combines the commands of several requests. The alert
+  `redis-cpu` fires when the thread is busier than planned.
+- **Connections** are those of all instances that may run, counted twice for functions, because a release starts new
+  instances before the old ones have stopped. Terraform rejects a plan that exceeds `max_connections`, or the addresses
+  or throughput of the network. The profiles assume that all traffic arrives through the load balancer. While a domain
+  takes over (`public_access = "iam"`), the function `edge` runs too: raise `max_connections` by 80 for that step.
 - **A search** costs more in a larger catalog, by the factor that `./aisle bench growth` measured for ten times the
-  products: that of the 95th percentile, which is more than most searches need. All other operations cost what they
-  cost with 10,000 products.
-- **Training** on one machine is limited by its memory for the pairs of users and products; the largest function has
-  32 GiB. Spark trains up to 1.8 billion pairs ([models](models.md#beyond-one-machine)); a plan with more needs a
-  smaller `SIMILARITY_LOOKBACK_DAYS`. Spark's price is not in the plan.
+  products. The factor is that of the 95th percentile, which is more than most searches need. All other operations cost
+  what they cost with 10,000 products.
+- **Training** on one machine is limited by the memory for its user-product pairs; the largest function has 32 GiB.
+  Spark trains up to 1.8 billion pairs ([models](models.md#beyond-one-machine)); a plan with more pairs needs a smaller
+  `SIMILARITY_LOOKBACK_DAYS`. The plan does not include the price of Spark.
 """
 
 
@@ -74,7 +73,7 @@ def terraform_values(plan: Plan) -> str:
     lines = [
         f"# {amount(demand.requests_per_s)} requests/s at the peak. Written by: {command(demand)} --tfvars",
         '# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.',
-        "# Connections are those behind the load balancer alone; the function edge would need 80 more.",
+        "# max_connections assumes traffic through the load balancer alone; the function edge would need 80 more.",
         'environment    = "prod"',
         "bigquery       = true",
         "warm_instances = 1",
@@ -82,7 +81,7 @@ def terraform_values(plan: Plan) -> str:
         "",
         "database = {",
         f'  tier            = "{plan.sql_tier}"',
-        f"  disk_gb         = {disk} # it grows by itself, to at most {DISK_GROWTH} times as much",
+        f"  disk_gb         = {disk} # grows automatically, to at most {DISK_GROWTH} times this size",
         f"  max_connections = {plan.max_connections}",
         "}",
         "",
@@ -95,11 +94,15 @@ def terraform_values(plan: Plan) -> str:
     if plan.training_gib > manifest().entries["similarity"].memory / 1024:
         lines += [
             "",
-            "# the job alone cannot train so many pairs: docs/runbooks/spark.md",
+            "# the job alone cannot train this many pairs: docs/runbooks/spark.md",
             'similarity_engine = "auto"',
         ]
     if plan.egress == "connector":
-        lines += ["", "# Mbit/s to PostgreSQL and Redis at the peak", f"network_mbps = {math.ceil(plan.network_mbps)}"]
+        lines += [
+            "",
+            "# peak throughput to PostgreSQL and Redis, in Mbit/s",
+            f"network_mbps = {math.ceil(plan.network_mbps)}",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -160,7 +163,8 @@ def text(plan: Plan) -> str:
         "",
         "Needed",
         *(
-            f"  {name}: {count} instances at the peak, at most {plan.max_instances[name]}"
+            f"  {name}: {count} {'instance' if count == 1 else 'instances'} at the peak, "
+            f"at most {plan.max_instances[name]}"
             for name, count in plan.instances.items()
         ),
         f"  PostgreSQL: {plan.sql_tier}, {amount(plan.disk_gib)} GiB, {plan.connections} connections, "
@@ -169,7 +173,7 @@ def text(plan: Plan) -> str:
         f"  Redis: {plan.redis_gib} GiB, {plan.redis_busy:.0%} of its thread",
         f"  Training: {training}, {amount(plan.pairs)} pairs, {amount(plan.training_gib)} GiB",
         "",
-        "Cost a month, USD (docs/cost.md; Spark not included)",
+        "Monthly cost, USD (docs/cost.md; Spark not included)",
         *(f"  {name}: {value:,.0f}" for name, value in plan.monthly.items() if value >= 0.5),
         f"  total: {sum(plan.monthly.values()):,.0f}",
         "",
@@ -206,10 +210,10 @@ def reach(plans: Sequence[Plan]) -> str:
     first = next(limit for limit in plan.limits if limit.name != TRAINING)
     reached = f"{first.name}, reached {load_of(first)}"
     if first.share <= 1:
-        return f"Beside the memory of the training, the first limit of the largest plan is {reached}."
+        return f"Apart from training memory, the first limit of the largest plan is {reached}."
     return textwrap.fill(
-        f"The largest plan is beyond a limit of the present design: {reached}. Its profile deploys what the other "
-        f"limits allow; beyond that load, {first.beyond}.",
+        f"The largest plan exceeds a limit of the present design: {reached}. Its profile deploys what the other limits "
+        f"allow; beyond that load, {first.beyond}.",
         116,
     )
 
@@ -224,22 +228,22 @@ def not_needed(plan: Plan) -> str:
         return f"The plan uses {used}; the limit is reached {load_of(limit)}."
 
     points = [
-        f"**A pooler of connections.** {use(SQL_CONNECTIONS)} The pools of "
-        "`shared/clients/postgres_engine.py` open few connections for each instance. Beyond that load, Managed "
-        "Connection Pooling needs Cloud SQL Enterprise Plus, and a pool for each transaction keeps no `SET` of a "
-        "session, while each connection sets its role, time-outs and time zone.",
-        f"**Read replicas.** {use(SQL_PROCESSORS)} Beyond that load, the reads of searches and "
-        "recommendations would go to an address of their own, and tolerate that a replica lags.",
-        f"**Memorystore for Valkey.** {use(REDIS_THREAD)} Valkey reads, writes and encrypts in more "
-        "threads, and in its mode with a cluster has several servers. For a cluster, the two keys of the script that "
-        "stores an answer would share a hash tag ([decision 0083](decisions/0083-one-redis.md)).",
+        f"**A connection pooler.** {use(SQL_CONNECTIONS)} The pools in `shared/clients/postgres_engine.py` open few "
+        "connections per instance. Beyond that load, Managed Connection Pooling needs Cloud SQL Enterprise Plus, and "
+        "transaction pooling does not preserve a session's `SET`, while each connection sets its role, timeouts and "
+        "time zone.",
+        f"**Read replicas.** {use(SQL_PROCESSORS)} Beyond that load, the reads of searches and recommendations would "
+        "go to a separate address and have to tolerate replication lag.",
+        f"**Memorystore for Valkey.** {use(REDIS_THREAD)} Valkey reads, writes and encrypts in more threads, and in "
+        "cluster mode it runs on several servers. In a cluster, the two keys of the script that stores a response "
+        "would have to share a hash tag ([decision 0083](decisions/0083-one-redis.md)).",
     ]
     listed = "\n".join(
         textwrap.fill(point, 116, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
         for point in points
     )
     load = f"{amount(plan.demand.requests_per_s)} requests/s"
-    return f"\n## What no plan needs\n\n{load} need none of three parts that larger systems have:\n\n{listed}\n"
+    return f"\n## What no plan needs\n\nAt {load}, three parts of larger systems are still unnecessary:\n\n{listed}\n"
 
 
 def page() -> str:

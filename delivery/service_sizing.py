@@ -267,7 +267,7 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         "pairs",
     )
     memory = Line(
-        "memory of the training",
+        "training memory",
         (
             Term("", pairs.result, "pairs"),
             Term("×", costs.sizes["pair_bytes"], "bytes"),

@@ -1,17 +1,17 @@
-# With var.domain, one HTTPS address serves all public functions by the paths of functions.yaml. As in the local gateway, a
-# request goes to the longest path that equals its own path or is a parent of it. The function with the path / gets what no
-# other one serves, and answers it with a problem.
+# With var.domain, one HTTPS address serves all public functions at the paths in functions.yaml. As in the local
+# gateway, a request goes to the longest path that equals its own path or is a parent of it. The function with the path
+# / gets whatever no other function serves, and answers it with a problem.
 
 locals {
   balanced = var.domain == null ? {} : { for name, entry in local.entries : name => entry if entry.public && entry.kind == "http" }
-  # functions that mark some answers as public; Cloud CDN caches only those
+  # functions that mark some responses as public; Cloud CDN caches only those
   cached = toset([for name, entry in local.balanced : name if var.cdn && length(setintersection(entry.paths, ["/products", "/recommendations", "/images"])) > 0])
   # shared/http/geo.py reads it
   geo_header = "X-Client-Place"
   # the function that serves the pages
   pages    = one([for name, entry in local.public_functions : name if contains(entry.paths, "/")])
   balancer = toset(var.domain == null ? [] : ["this"])
-  # what shared/http/edge.py removes too: advertising networks and mail tools append these to links
+  # shared/http/edge.py removes these too: advertising networks and mail tools append them to links
   tracking_parameters = [
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
     "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "_ga", "_gl", "_",
@@ -38,7 +38,7 @@ resource "google_compute_backend_service" "function" {
   protocol              = "HTTPS"
   security_policy       = var.armor ? google_compute_security_policy.this["this"].id : null
   enable_cdn            = contains(local.cached, each.key)
-  # replaces a header of this name that the client sends
+  # replaces any header of this name that the client sends
   custom_request_headers = var.geo ? ["${local.geo_header}:{client_city_lat_long}"] : []
 
   backend {
@@ -49,7 +49,7 @@ resource "google_compute_backend_service" "function" {
     for_each = contains(local.cached, each.key) ? [1] : []
 
     content {
-      # as the function says: public answers for their max-age, answers to a user never
+      # follows the function's headers: public responses are cached for their max-age, a user's responses never
       cache_mode         = "USE_ORIGIN_HEADERS"
       serve_while_stale  = 60
       request_coalescing = true
@@ -115,7 +115,7 @@ resource "google_compute_security_policy" "this" {
     }
   }
 
-  # all other requests, within a rate
+  # all other requests, up to a rate limit
   rule {
     action   = "throttle"
     priority = 2147483647

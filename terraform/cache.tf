@@ -1,4 +1,4 @@
-# Redis on a private address, with a password (AUTH) and TLS. Everything in it can be computed again.
+# Redis on a private address, with a password (AUTH) and TLS. Everything in it can be recomputed.
 
 locals {
   redis_size = {
@@ -41,8 +41,8 @@ resource "google_redis_instance" "this" {
   depends_on = [google_service_networking_connection.services, google_project_service.api]
 }
 
-# The address contains the password, so it is a secret. The provider reads `auth_string` into the state of every instance
-# with AUTH: docs/decisions/0018-secrets.md
+# The address contains the password, so it is a secret. The provider reads `auth_string` into the state for every
+# instance with AUTH (docs/decisions/0018-secrets.md).
 resource "google_secret_manager_secret" "redis_url" {
   count = local.redis ? 1 : 0
 
@@ -70,6 +70,6 @@ resource "google_secret_manager_secret_version" "redis_url" {
 }
 
 locals {
-  # the authorities that may have signed its certificate: two during a rotation
+  # the certificate authorities that may have signed its certificate: two during a rotation
   redis_ca = local.redis ? join("\n", google_redis_instance.this[0].server_ca_certs[*].cert) : ""
 }

@@ -1,5 +1,5 @@
 # PostgreSQL on a private address. There are no passwords: functions and operators log in with their Google identity.
-# docs/decisions/0013-database-roles.md describes the roles inside.
+# docs/decisions/0013-database-roles.md describes the roles inside the database.
 
 locals {
   database_size = {
@@ -14,12 +14,12 @@ locals {
   }
   # Connections of all functions together; 15 more are reserved for operators, backups and Cloud SQL itself. While a
   # release rolls out, the instances of the previous revision hold theirs until their requests end. A job's next run
-  # starts after the previous one.
+  # starts after the previous one has ended.
   connections = sum([
     for name, entry in local.entries : (entry.kind == "job" ? 1 : 2) * entry.max_instances * entry.pool_size
     if contains(entry.needs, "postgres")
   ])
-  # Cloud SQL names a service account by its address without .gserviceaccount.com
+  # Cloud SQL names a service account by its email address without .gserviceaccount.com
   database_users = {
     for name, entry in local.entries : name => "${local.accounts[name]}@${var.project_id}.iam"
     if contains(entry.needs, "postgres")
@@ -27,15 +27,15 @@ locals {
 }
 
 resource "google_sql_database_instance" "this" {
-  #checkov:skip=CKV_GCP_6:ssl_mode ENCRYPTED_ONLY refuses plain connections; the connector brings client certificates
+  #checkov:skip=CKV_GCP_6:ssl_mode ENCRYPTED_ONLY refuses plain connections; the connector provides client certificates
   #checkov:skip=CKV_GCP_51:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_52:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_53:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_54:set in local.database_flags; a dynamic block is not evaluated
   #checkov:skip=CKV_GCP_111:set in local.database_flags; a dynamic block is not evaluated
-  #checkov:skip=CKV_GCP_108:it needs a DNS look-up for each connection; private addresses are logged
+  #checkov:skip=CKV_GCP_108:it needs a DNS lookup for each connection; private addresses are logged
   #checkov:skip=CKV_GCP_109:the default level, warning, includes errors
-  #checkov:skip=CKV_GCP_110:the table audit_log has administration; logged statements would contain personal data
+  #checkov:skip=CKV_GCP_110:the table audit_log records administration; logged statements would contain personal data
   #checkov:skip=CKV2_GCP_13:query insights record durations without a log line for each statement
   name                = "aisle"
   region              = var.region
@@ -96,12 +96,12 @@ resource "google_sql_database_instance" "this" {
   }
 
   lifecycle {
-    # the disk grows by itself; shrinking it would recreate the instance
+    # the disk grows automatically; shrinking it would recreate the instance
     ignore_changes = [settings[0].disk_size]
 
     precondition {
       condition     = local.connections + 15 <= local.database.max_connections
-      error_message = "Functions may open ${local.connections} connections while a release rolls out and 15 are reserved, but max_connections is ${local.database.max_connections}. Raise database.max_connections or lower max_instances."
+      error_message = "Functions may open ${local.connections} connections while a release rolls out, and 15 more are reserved, but max_connections is ${local.database.max_connections}. Raise database.max_connections, or lower max_instances."
     }
   }
 
@@ -128,14 +128,14 @@ locals {
 resource "google_sql_database" "this" {
   name     = "aisle"
   instance = google_sql_database_instance.this.name
-  # it goes with its instance; dropping it first fails while a function is connected
+  # it is deleted with its instance; dropping it first fails while a function is connected
   deletion_policy = "ABANDON"
 }
 
 resource "google_sql_user" "function" {
   for_each = { for name, entry in local.entries : name => entry if contains(entry.needs, "postgres") }
 
-  # refers to the account, which must exist first
+  # refers to the account, so that the account exists first
   name     = "${module.function[each.key].account}@${var.project_id}.iam"
   instance = google_sql_database_instance.this.name
   type     = "CLOUD_IAM_SERVICE_ACCOUNT"

@@ -1,5 +1,5 @@
-# With var.repository, Cloud Build deploys pushes and plans pull requests. The account of deployments may change only the
-# resources in this folder; the account of plans may read a copy of their state.
+# With var.repository, Cloud Build deploys pushes and plans pull requests. The deployment account may change only the
+# resources in this folder; the plan account may read a copy of their state.
 
 locals {
   delivers = var.repository != null
@@ -11,13 +11,14 @@ locals {
     "roles/servicenetworking.networksAdmin", "roles/serviceusage.serviceUsageAdmin", "roles/storage.admin", "roles/vpcaccess.admin",
     "roles/bigquery.admin",
   ]
-  # The roles that it may grant on the project: those that functions, operators and the builder hold. It can therefore
-  # neither become an owner nor change its own roles, which an owner applies by hand (docs/runbooks/first-deployment.md).
+  # The roles that the deployment account may grant on the project: those of functions, operators and the builder. It
+  # can therefore neither become an owner nor change its own roles, which an owner applies by hand
+  # (docs/runbooks/first-deployment.md).
   granted_roles = concat([
     "roles/cloudsql.client", "roles/cloudsql.instanceUser", "roles/cloudsql.studioUser", "roles/logging.logWriter", "roles/monitoring.viewer",
     "roles/secretmanager.secretAccessor", "roles/storage.objectViewer", "projects/${var.project_id}/roles/aisleSchedules",
   ], local.sends_to_google ? local.telemetry_roles : [])
-  # IAM takes at most this many values in a hasOnly([...])
+  # IAM accepts at most this many values in a hasOnly([...])
   most_granted_roles = 10
   # Plans of pull requests run code that nobody has reviewed. They read the project's number and a copy of the state
   # without secrets, and refresh nothing.
@@ -57,13 +58,13 @@ resource "google_project_iam_member" "delivery_grants" {
   lifecycle {
     precondition {
       condition     = length(local.granted_roles) <= local.most_granted_roles
-      error_message = "The pipeline may grant ${length(local.granted_roles)} roles, but IAM takes at most ${local.most_granted_roles} in a condition. Grant a role on a single resource instead of the project."
+      error_message = "The pipeline may grant ${length(local.granted_roles)} roles, but an IAM condition accepts at most ${local.most_granted_roles}. Grant a role on a single resource instead of on the project."
     }
   }
 }
 
-# It acts as the accounts that builds, push, schedules and triggers run as. Each function's module lets it act as that
-# function's account, before the function is deployed.
+# The deployment account acts as the accounts that builds, pushes, schedules and triggers run as. Each function's module
+# lets it act as that function's account before the function is deployed.
 resource "google_service_account_iam_member" "delivery" {
   for_each = local.delivers ? {
     aisle-builder   = google_service_account.builder.name
@@ -104,11 +105,11 @@ resource "google_project_iam_member" "reader" {
   member  = google_service_account.reader[0].member
 }
 
-# The state without its secrets, which each delivery writes for the plans of pull requests. The state itself holds Redis'
-# password (docs/decisions/0018-secrets.md), so builds of pull requests cannot read it.
+# The state without its secrets, which each delivery writes for the plans of pull requests. The state itself contains
+# Redis' password (docs/decisions/0018-secrets.md), so pull request builds cannot read it.
 resource "google_storage_bucket" "plans" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
-  #checkov:skip=CKV_GCP_78:each delivery writes its file anew
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
+  #checkov:skip=CKV_GCP_78:each delivery rewrites its file
   count = local.delivers ? 1 : 0
 
   name                        = "${var.project_id}-aisle-plans"
@@ -128,9 +129,9 @@ resource "google_storage_bucket_iam_member" "plans" {
   member = google_service_account.reader[0].member
 }
 
-# Pip's cache between builds
+# pip's cache between builds
 resource "google_storage_bucket" "cache" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
   #checkov:skip=CKV_GCP_78:its files can be downloaded again
   count = local.delivers ? 1 : 0
 

@@ -1,5 +1,5 @@
-# Every entry of functions.yaml, through one module. Only the job migrate, and the functions that mail links, are treated by
-# name.
+# Deploys every entry of functions.yaml through one module. Only the job migrate and the functions that mail links are
+# singled out by name.
 
 locals {
   prod      = var.environment == "prod"
@@ -10,11 +10,11 @@ locals {
   function_tag = "aisle-function"
 
   instance_limit = coalesce(var.max_instances, local.prod ? 1000 : 2)
-  # Database connections of an instance. A job uses one each for its lock, its work and its log; of an HTTP function's, a
-  # route holds at most all but one, so that one is left for the other routes (docs/settings.md).
+  # Database connections per instance. A job uses one each for its lock, its work and its log. In an HTTP function, a
+  # route holds at most all but one of them, which leaves one for the other routes (docs/settings.md).
   pool_size = local.prod ? { http = 4, edge = 4, event = 4, job = 3 } : { http = 3, edge = 3, event = 2, job = 3 }
 
-  # An edge stands for all public functions, and has what they have together. shared/manifest.py computes the same.
+  # An edge stands in for all public functions and gets everything that they need. shared/manifest.py computes the same.
   public_functions = { for name, entry in local.manifest.entries : name => entry if entry.kind == "http" && try(entry.public, false) }
   joined = {
     public      = true
@@ -24,7 +24,7 @@ locals {
     environment = merge([for entry in values(local.public_functions) : entry.environment]...)
     secrets     = distinct(flatten([for entry in values(local.public_functions) : entry.secrets]))
   }
-  # without the edge where the load balancer has the one address
+  # no edge where the load balancer is the single address
   deployed = {
     for name, entry in local.manifest.entries : name => merge(entry, entry.kind == "edge" ? local.joined : null)
     if entry.kind != "edge" || local.entry == "functions"
@@ -55,31 +55,31 @@ locals {
       secrets       = entry.secrets
     }
   }
-  # names of accounts have no underscore
+  # service account names cannot contain underscores
   accounts = { for name, entry in local.entries : name => "aisle-${replace(name, "_", "-")}" }
 
-  # this job owns the schema; it runs by hand and before new code (docs/runbooks/upgrade.md)
+  # this job owns the schema; it runs by hand and before new code is deployed (docs/runbooks/upgrade.md)
   migrator = "migrate"
 
-  # this job lets the first admin in by a link; operators alone may call it (docs/runbooks/first-deployment.md)
+  # this job lets the first admin in with a link; only operators may call it (docs/runbooks/first-deployment.md)
   doorkeeper = "first_admin"
 
-  # who issues links to an account's pages and mails them; an edge does what it stands for
+  # functions that mail links to account pages, and the edge, which stands in for them
   mailers = [for name, entry in local.entries : name if contains(["accounts", "admin"], name) || entry.kind == "edge"]
 
-  # Which address is handed out. With a domain and public_access = "iam" the functions answer at both, so that a live shop
-  # loses no request until the domain's certificate is active.
+  # The address that is handed out. With a domain and public_access = "iam", the functions answer at both addresses, so
+  # that a live shop loses no requests before the domain's certificate is active.
   entry           = coalesce(var.entry, var.domain != null && var.public_access != "iam" ? "load_balancer" : "functions")
   behind_balancer = local.entry == "load_balancer"
   edge            = one([for name, entry in local.manifest.entries : name if entry.kind == "edge"])
-  # The address of every public path; links and pictures of products begin with it. Cloud Run gives each service this
-  # address beside the one that is only known once the service exists, so that the service itself can be told.
+  # The base URL of every public path; links and product images begin with it. Cloud Run gives each service this
+  # deterministic URL beside one that is known only once the service exists, so the service itself can be told.
   public_url = local.behind_balancer ? "https://${var.domain}" : "https://${local.edge}-${data.google_project.this.number}.${var.region}.run.app"
-  # what shoppers call stays warm: the edge where it is deployed, and what is behind the load balancer
+  # keep warm what shoppers call: the edge where it is deployed, and the functions behind the load balancer
   warm_kinds = var.domain == null ? ["edge"] : ["http", "edge"]
 
-  # An allow-list of the files that a function can import; nothing of local/ or tests/, and web/ for the
-  # function that serves it.
+  # An allowlist of the files that a function can import: nothing from local/ or tests/, and web/ only for the function
+  # that serves it.
   common = setunion(
     fileset(local.root, "main.py"),
     fileset(local.root, "functions.yaml"),
@@ -145,7 +145,7 @@ data "archive_file" "source" {
 }
 
 resource "google_storage_bucket" "sources" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
   name                        = "${var.project_id}-aisle-sources"
   location                    = var.region
   uniform_bucket_level_access = true
@@ -164,21 +164,21 @@ resource "google_storage_bucket_object" "source" {
 
   bucket = google_storage_bucket.sources.name
   name   = "${each.key}/${local.hashes[each.key]}.zip"
-  # not through the data source, for which Terraform would read all archives again for each object
+  # not taken from the data source: Terraform would read all archives again for each object
   source       = local.archives[each.key]
   content_type = "application/zip"
   # kept, so that an earlier release can be served again: see var.pinned_sources
   deletion_policy = "ABANDON"
 
   lifecycle {
-    # the name contains the hash of the content; another zip of the same content is no change
+    # the name contains the hash of the content; a different zip of the same content is not a change
     ignore_changes = [source, detect_md5hash, source_md5hash]
   }
 
   depends_on = [data.archive_file.source]
 }
 
-# The repository of the images that the buildpacks build
+# The repository for the images that buildpacks build
 resource "google_artifact_registry_repository" "functions" {
   #checkov:skip=CKV_GCP_84:Google's keys encrypt it; customer-managed keys could be lost
   location      = var.region
@@ -227,7 +227,7 @@ module "function" {
     subnetwork = google_compute_subnetwork.functions.id
     tag        = local.function_tag
   }
-  # calls of Pub/Sub's push and Cloud Scheduler are internal; calls of jobs by hand come from outside
+  # calls from Pub/Sub push and Cloud Scheduler are internal; people call on-demand jobs from outside
   ingress = each.value.public ? (local.behind_balancer ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL") : (
     each.value.kind == "job" && each.value.schedule == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
   )
@@ -259,7 +259,7 @@ module "function" {
       DATABASE_ROLE      = local.database_roles[each.key]
     } : {},
     contains(each.value.needs, "redis") && local.redis ? { REDIS_CA = local.redis_ca } : {},
-    # no server answers there, so every answer is computed
+    # no server listens there, so every response is computed
     contains(each.value.needs, "redis") && !local.redis ? { REDIS_URL = "redis://127.0.0.1:1/0" } : {},
     contains(local.schedule_readers, each.key) ? { SCHEDULER_LOCATION = var.region } : {},
     contains(each.value.needs, "postgres") ? { PUBLIC_URL = local.public_url } : {},

@@ -1,4 +1,5 @@
-# Accounts and roles that do not stand beside their resource. docs/service-accounts.md gives the reasons by account.
+# Service accounts and roles that are not defined beside their resource. docs/service-accounts.md gives the reasons for
+# each account.
 
 # The buildpacks' account: reads archives, writes images and logs
 resource "google_service_account" "builder" {
@@ -27,7 +28,7 @@ resource "google_project_iam_member" "builder" {
   member  = google_service_account.builder.member
 }
 
-# the buildpacks stage the source in a bucket of Cloud Functions
+# the buildpacks stage the source in a bucket that belongs to Cloud Functions
 resource "google_project_iam_member" "builder_staging" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
@@ -39,7 +40,7 @@ resource "google_project_iam_member" "builder_staging" {
   }
 }
 
-# The roles of a new account take effect after a while; a build that starts earlier fails
+# The roles of a new account take a while to take effect; a build that starts earlier fails
 resource "time_sleep" "builder_roles" {
   create_duration = "60s"
 
@@ -67,7 +68,7 @@ resource "google_service_account" "scheduler" {
 }
 
 locals {
-  # Everybody may call public functions, unless var.public_access is none; each other function has one caller
+  # Anyone may call public functions, unless var.public_access is none; every other function has one caller
   invokers = {
     for name, entry in local.entries : name =>
     contains(["http", "edge"], entry.kind) ? (entry.public && var.public_access != "none" ? { everybody = "allUsers" } : {}) :
@@ -79,7 +80,7 @@ locals {
     )
   }
 
-  # Inside Postgres: jobs and functions read and write rows; jobs also call the owner's functions that make partitions.
+  # In Postgres, jobs and functions read and write rows. Jobs also call the owner's functions that create partitions.
   database_roles = {
     for name, entry in local.entries : name =>
     name == local.migrator ? "cloudsqlsuperuser" : entry.kind == "job" ? "aisle_jobs" : "aisle_app"
@@ -88,11 +89,11 @@ locals {
   jobs    = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind == "job" && name != local.migrator]
   writers = [for name in sort(keys(local.database_users)) : local.database_users[name] if local.entries[name].kind != "job"]
 
-  # the admin function lists, starts and pauses schedules, and reads dead letters and the figures of operations
+  # the admin function lists, starts and pauses schedules, and reads dead letters and operational metrics
   schedule_readers = toset([for name, entry in local.entries : name if contains(entry.paths, "/admin")])
 
-  # images: one function takes them, another one serves them. The bucket's name is written here, since the functions know it
-  # and the bucket's grants know the functions.
+  # images: one function accepts them, another serves them. The bucket's name is defined here, since the functions need
+  # it, while the bucket's grants need the functions.
   images_bucket = "${var.project_id}-aisle-images"
   image_signers = toset([for name, entry in local.entries : name if contains(entry.paths, "/products")])
   image_roles = merge(
@@ -139,7 +140,7 @@ resource "google_project_iam_member" "monitoring_viewer" {
   member  = module.function[each.key].member
 }
 
-# Secrets of scheduled feeds, which staff create: docs/import.md. No other secret has their prefix.
+# Secrets of scheduled feeds, which staff create (docs/import.md). No other secret has their prefix.
 resource "google_project_iam_member" "feed_secrets" {
   for_each = toset([for name in keys(local.entries) : name if name == "import_feeds"])
 
@@ -153,10 +154,10 @@ resource "google_project_iam_member" "feed_secrets" {
   }
 }
 
-# Images that staff upload (docs/decisions/0074-uploaded-images.md). The function products signs the addresses to which they
-# are sent and keeps them; the function with the pages serves them, so that nobody reads the bucket itself.
+# Images that staff upload (docs/decisions/0074-uploaded-images.md). The function products signs their upload URLs and
+# keeps the images; the function that serves the pages serves them too, so nobody reads the bucket directly.
 resource "google_storage_bucket" "images" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
   name                        = local.images_bucket
   location                    = var.region
   uniform_bucket_level_access = true
@@ -167,7 +168,7 @@ resource "google_storage_bucket" "images" {
     enabled = true
   }
 
-  # from the console alone
+  # only from the console
   cors {
     origin          = [local.public_url]
     method          = ["PUT"]
@@ -197,7 +198,7 @@ resource "google_storage_bucket_iam_member" "images" {
   member = module.function[each.key].member
 }
 
-# signing an address: an account without keys signs through IAM, as itself
+# signing a URL: an account without keys signs through IAM, as itself
 resource "google_service_account_iam_member" "image_signer" {
   for_each = local.image_signers
 
@@ -206,9 +207,9 @@ resource "google_service_account_iam_member" "image_signer" {
   member             = module.function[each.key].member
 }
 
-# The bucket of feeds and histories, which on-demand jobs and scheduled feeds read
+# The bucket for catalog feeds and event histories, which on-demand jobs and scheduled feeds read
 resource "google_storage_bucket" "feeds" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
   #checkov:skip=CKV_GCP_78:it holds copies; the shop has the originals
   name                        = "${var.project_id}-aisle-feeds"
   location                    = var.region

@@ -1,11 +1,11 @@
 # The topics of functions.yaml, each with a dead-letter topic, and a push subscription for each event function.
-# Why our own subscriptions instead of Eventarc's triggers: docs/decisions/0017-push-subscriptions.md
+# Why our own subscriptions instead of Eventarc triggers: docs/decisions/0017-push-subscriptions.md
 
 locals {
   topics         = toset(keys(local.manifest.topics))
   events         = { for name, entry in local.entries : name => entry if entry.kind == "event" }
   pubsub_service = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # pairs of function and topic: each function may publish to its own topics, and see whether all exist
+  # pairs of function and topic: each function may publish to its own topics, and check that all topics exist
   publishers = merge([
     for name, entry in local.entries : { for topic in entry.publishes : "${name} ${topic}" => { function = name, topic = topic } }
   ]...)
@@ -13,7 +13,7 @@ locals {
     for pair in setproduct([for name, entry in local.entries : name if contains(entry.needs, "pubsub")], local.topics) :
     "${pair[0]} ${pair[1]}" => { function = pair[0], topic = pair[1] }
   }
-  # this job, and the admin function, read dead letters
+  # this job and the admin function read dead letters
   replay_jobs = toset([for name in keys(local.entries) : name if name == "replay_dead_letters"])
   replayers = {
     for pair in setproduct(setunion(local.schedule_readers, local.replay_jobs), local.topics) :
@@ -21,7 +21,7 @@ locals {
   }
 }
 
-# Pub/Sub refuses messages that do not match the schema of their topic. user-events has none: its metadata is any JSON,
+# Pub/Sub rejects messages that do not match the schema of their topic. user-events has none: its metadata is any JSON,
 # which neither of Pub/Sub's schema languages can express (docs/decisions/0017-push-subscriptions.md)
 resource "google_pubsub_schema" "this" {
   for_each = { for topic in local.topics : topic => "${path.module}/schemas/${topic}.proto" if fileexists("${path.module}/schemas/${topic}.proto") }
@@ -38,7 +38,7 @@ resource "google_pubsub_topic" "this" {
   for_each = local.topics
 
   name                       = each.key
-  message_retention_duration = "604800s" # a week, which can be replayed by seeking
+  message_retention_duration = "604800s" # a week, which a seek can replay
 
   dynamic "schema_settings" {
     for_each = contains(keys(google_pubsub_schema.this), each.key) ? [1] : []
@@ -116,18 +116,18 @@ resource "google_pubsub_subscription" "event" {
     ttl = ""
   }
 
-  # without these grants it would deliver nothing, or lose dead letters
+  # without these grants, it would deliver nothing or lose dead letters
   depends_on = [time_sleep.pubsub_grants]
 }
 
-# Google makes Pub/Sub's agent with the first topic of a project. Until it exists, IAM refuses grants to it.
+# Google creates Pub/Sub's service agent with a project's first topic. Until it exists, IAM rejects grants to it.
 resource "time_sleep" "pubsub_agent" {
   create_duration = "60s"
 
   depends_on = [google_pubsub_topic.this, google_pubsub_topic.dead_letter]
 }
 
-# Its grants take effect after a while, too: Pub/Sub refuses a subscription that its agent cannot serve
+# Its grants take a while to take effect, too: Pub/Sub rejects a subscription that its agent cannot serve
 resource "time_sleep" "pubsub_grants" {
   create_duration = "60s"
 

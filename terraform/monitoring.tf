@@ -1,14 +1,14 @@
-# With var.monitoring: uptime checks, objectives and alerts. docs/runbooks explains the thresholds.
+# With var.monitoring: uptime checks, service-level objectives and alerts. docs/runbooks explains the thresholds.
 
 locals {
   watched = var.monitoring ? { for name, entry in local.entries : name => entry if entry.public } : {}
-  # without public access Google's checks are refused as well
+  # without public access, Google's checks are refused too
   checked  = var.public_access == "none" ? {} : local.watched
   channels = var.monitoring && var.alert_email != null ? [google_monitoring_notification_channel.email[0].id] : []
   # over 28 days: the share of successful requests, and the share of fast ones; cold starts count
   objectives = { availability = local.prod ? 0.999 : 0.99, latency = 0.95 }
   fast_ms    = 500
-  # the limit of the request that starts an instance: it loads the code, and connects to Postgres, Redis and Pub/Sub
+  # time limit of a request that starts an instance, which loads the code and connects to Postgres, Redis and Pub/Sub
   uptime_s    = 30
   run_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
   runbooks    = "docs/runbooks/%s.md in the repository"
@@ -48,7 +48,7 @@ locals {
         filter  = "resource.type=\"redis_instance\" AND metric.type=\"redis.googleapis.com/stats/memory/system_memory_usage_ratio\""
         aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = ["resource.labels.instance_id"], threshold = 0.9, duration = "900s"
       }
-      # seconds of its one thread by the second: the capacity plan leaves four tenths to spare
+      # seconds of its main thread per second; the capacity plan leaves 40% to spare
       redis-cpu = {
         title   = "Redis is busier than planned", runbook = "redis-lost", severity = "WARNING"
         filter  = "resource.type=\"redis_instance\" AND metric.type=\"redis.googleapis.com/stats/cpu_utilization_main_thread\""
@@ -72,7 +72,7 @@ locals {
         aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = ["resource.labels.service_name"], threshold = 0.9, duration = "300s"
       }
     },
-    # a tenth of its time is left to the longest run of a job
+    # the longest run of a job has used 90% of its time limit
     {
       for limit, names in local.heavy_by_limit : "job-duration-${limit}" => {
         title   = "A job takes nearly as long as it may (${limit} s)", runbook = "upgrade", severity = "WARNING"
@@ -80,7 +80,7 @@ locals {
         aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = ["resource.labels.service_name"], threshold = tonumber(limit) * 900, duration = "0s"
       }
     },
-    # a limit of one instance, as in jobs, is reached by each run
+    # not for jobs: their limit of one instance is reached by every run
     {
       for name, entry in local.watched : "instances-${name}" => {
         title   = "${name} runs at its limit of instances", runbook = "errors", severity = "WARNING"
@@ -90,10 +90,11 @@ locals {
     },
   )
 
-  # 409: the job still runs, or the database has no schema yet; 429: its only instance is busy
+  # 409: the job is still running, or the database has no schema yet; 429: its only instance is busy
   harmless_codes = ["409", "429"]
 
-  # the services of heavy jobs, which use a processor by intention; and those with a schedule, by their limit in seconds
+  # the services of heavy jobs, which use a full CPU by design; those of scheduled jobs; and those of scheduled heavy
+  # jobs, by time limit in seconds
   heavy_services     = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].heavy])
   scheduled_services = join("|", [for name in sort(keys(local.entries)) : replace(name, "_", "-") if local.entries[name].schedule != null])
   heavy_by_limit     = { for name, entry in local.entries : entry.timeout_s => replace(name, "_", "-")... if entry.heavy && entry.schedule != null }
@@ -124,7 +125,7 @@ resource "google_monitoring_uptime_check_config" "function" {
   }
 
   monitored_resource {
-    # checks the function itself: uptime checks pass as internal where only the load balancer may call it
+    # checks the function itself: uptime checks count as internal where only the load balancer may call it
     type   = "uptime_url"
     labels = { project_id = var.project_id, host = trimprefix(module.function[each.key].url, "https://") }
   }
@@ -163,7 +164,7 @@ resource "google_monitoring_alert_policy" "uptime" {
   }
 }
 
-# Objectives, from the metrics of Cloud Run for each public function
+# Service-level objectives for each public function, from Cloud Run metrics
 resource "google_monitoring_custom_service" "function" {
   for_each = local.watched
 
@@ -210,7 +211,7 @@ resource "google_monitoring_slo" "latency" {
   }
 }
 
-# Burn rates of the error budget: fast (2 % in an hour) and slow (5 % in six hours). Both windows must exceed the rate.
+# Burn rates of the error budget: fast (2% in an hour) and slow (5% in six hours). Both windows must exceed the rate.
 resource "google_monitoring_alert_policy" "burn" {
   for_each = {
     for pair in setproduct(keys(local.watched), ["availability", "latency"], ["fast", "slow"]) :
@@ -275,7 +276,7 @@ resource "google_monitoring_alert_policy" "this" {
   depends_on = [google_project_service.api]
 }
 
-# A line in the log suffices: an alert on a metric of such lines would have to wait for the metric
+# Matches the log line itself: an alert on a log-based metric would have to wait for the metric
 resource "google_monitoring_alert_policy" "model_drift" {
   count = var.monitoring ? 1 : 0
 
@@ -308,7 +309,7 @@ resource "google_monitoring_alert_policy" "model_drift" {
   depends_on = [google_project_service.api]
 }
 
-# For the dashboard alone: Monitoring refuses an alert on a metric of logs for ten minutes after it was made. Each
+# Only for the dashboard: Cloud Monitoring rejects alerts on a log-based metric for ten minutes after its creation. Each
 # instance logs its cache hits and misses once a minute (shared/storage/answers/lookups.py)
 resource "google_logging_metric" "cache" {
   for_each = toset(var.monitoring ? ["hits", "misses"] : [])
@@ -341,7 +342,7 @@ resource "google_logging_metric" "cache" {
   depends_on = [google_project_service.api]
 }
 
-# from the request log of Cloud Run: the time that a shopper waits, including cold starts
+# from Cloud Run's request log: how long a shopper waits, including cold starts
 resource "google_logging_metric" "recommendation_latency" {
   count = var.monitoring ? 1 : 0
 

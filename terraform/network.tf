@@ -1,5 +1,5 @@
-# The private network. Postgres and Redis have no public address; functions reach them through the connector or an
-# interface of their own. Traffic to the internet does not pass through here.
+# The private network. Postgres and Redis have no public address; functions reach them through the connector or a
+# network interface of their own. Traffic to the internet does not pass through this network.
 
 resource "google_compute_network" "this" {
   name                    = "aisle"
@@ -16,8 +16,8 @@ locals {
   egress_needed    = 4 * sum([for name, entry in local.entries : entry.max_instances if length(setintersection(entry.needs, ["postgres", "redis"])) > 0])
 }
 
-# The interfaces of functions with Direct VPC egress. Google frees their addresses an hour or two after the last function
-# has left, and refuses to delete the subnetwork until then (docs/runbooks/remove.md).
+# The network interfaces of functions with Direct VPC egress. Google releases their addresses an hour or two after the
+# last function is gone, and does not delete the subnetwork until then (docs/runbooks/remove.md).
 resource "google_compute_subnetwork" "functions" {
   name                     = "aisle-egress"
   network                  = google_compute_network.this.id
@@ -32,12 +32,12 @@ resource "google_compute_subnetwork" "functions" {
   }
 
   lifecycle {
-    # functions move to the new one before the old one goes
+    # functions move to the new one before the old one is deleted
     create_before_destroy = true
 
     precondition {
       condition     = var.vpc_egress != "direct" || local.egress_needed <= local.egress_addresses
-      error_message = "Functions may need ${local.egress_needed} addresses of the subnetwork, which has ${local.egress_addresses}. Lower max_instances, or widen local.egress_range."
+      error_message = "Functions may need ${local.egress_needed} addresses, but the subnetwork has ${local.egress_addresses}. Lower max_instances, or widen local.egress_range."
     }
   }
 }
@@ -60,7 +60,7 @@ resource "google_compute_subnetwork" "connector" {
 
 locals {
   connector = local.prod ? { machine_type = "e2-micro", max_instances = 10, mbps = 100 } : { machine_type = "f1-micro", max_instances = 3, mbps = 50 }
-  # Six tenths of what its instances carry: a connector never takes an instance away, and adds one after minutes.
+  # 60% of what its instances carry: a connector never removes an instance, and takes minutes to add one.
   connector_mbps = floor(0.6 * local.connector.max_instances * local.connector.mbps)
 }
 
@@ -80,14 +80,14 @@ resource "google_vpc_access_connector" "this" {
   lifecycle {
     precondition {
       condition     = var.network_mbps <= local.connector_mbps
-      error_message = "Functions may exchange ${var.network_mbps} Mbit/s with the private network, but the connector carries ${local.connector_mbps}. Set vpc_egress = \"direct\"."
+      error_message = "Functions may exchange ${var.network_mbps} Mbit/s with the private network, but the connector is planned for at most ${local.connector_mbps}. Set vpc_egress = \"direct\"."
     }
   }
 
   depends_on = [google_project_service.api]
 }
 
-# The peered range of Cloud SQL and Memorystore
+# The peered address range of Cloud SQL and Memorystore
 resource "google_compute_global_address" "services" {
   name          = "aisle-services"
   network       = google_compute_network.this.id
@@ -101,7 +101,8 @@ resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.this.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
-  # Cloud SQL holds its addresses for four days after its deletion, which blocks the peering; it goes with the network
+  # Cloud SQL holds its addresses for four days after deletion, which blocks removal of the peering; the peering goes
+  # with the network
   deletion_policy = "ABANDON"
 
   depends_on = [google_project_service.api]
@@ -120,7 +121,7 @@ resource "google_compute_firewall" "nothing_in" {
   }
 }
 
-# ... and functions with an interface here may reach the database and the cache only
+# ... and functions with an interface here may reach only the database and the cache
 resource "google_compute_firewall" "services_out" {
   name               = "aisle-services-out"
   network            = google_compute_network.this.id

@@ -4,12 +4,12 @@ output "urls" {
 }
 
 output "url" {
-  description = "The address of every public path: of the API, the storefront, the console at /console and the API reference at /docs."
+  description = "The base URL of all public paths: the API, the storefront, the console at /console and the API reference at /docs."
   value       = local.public_url
 }
 
 output "sources" {
-  description = "The archive that each function is served from; a rollback passes them as var.pinned_sources."
+  description = "The source archive of each function. A rollback passes them as var.pinned_sources."
   value       = merge({ for name, object in google_storage_bucket_object.source : name => object.name }, var.pinned_sources)
 }
 
@@ -28,11 +28,11 @@ output "next" {
   value       = <<-EOT
     # bring the database's schema up to date; safe to repeat
     curl --fail-with-body -X POST -H "Authorization: Bearer $(gcloud auth print-identity-token)" ${module.function[local.migrator].url}
-    # let the first admin in: prints a link that sets the password of this address once
+    # let the first admin in: prints a link with which this address can set its password once
     python3 -m delivery.admin --outputs <(terraform -chdir=terraform output -json) YOUR-EMAIL
     # the administrator's token
     gcloud secrets versions access latest --secret=aisle-admin-token --project=${var.project_id}
-    # see that it works
+    # check that it works
     python3 -m delivery.smoke --outputs <(terraform -chdir=terraform output -json)
   EOT
 }

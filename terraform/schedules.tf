@@ -1,4 +1,4 @@
-# Cloud Scheduler calls each job by its cron expression, with the token that the job's IAM requires.
+# Cloud Scheduler calls each job on its cron schedule, with the token that the job's IAM policy requires.
 
 locals {
   schedules = { for name, entry in local.entries : name => entry if entry.kind == "job" && entry.schedule != null }

@@ -1,4 +1,5 @@
-# Every secret that functions.yaml names is generated here as an ephemeral value: neither plan nor state contains it.
+# Every secret that functions.yaml names is generated here as an ephemeral value: neither the plan nor the state
+# contains it.
 
 locals {
   secrets = toset(flatten([for entry in values(local.entries) : entry.secrets]))
@@ -17,7 +18,7 @@ resource "google_secret_manager_secret" "this" {
   for_each = local.secrets
 
   secret_id = "aisle-${lower(replace(each.key, "_", "-"))}"
-  # for those who rotate it by hand
+  # for people who rotate it by hand
   annotations = { form = "${local.key_names[each.key]}SECRET" }
 
   replication {
@@ -33,7 +34,7 @@ resource "google_secret_manager_secret_version" "this" {
   secret                 = google_secret_manager_secret.this[each.key].id
   secret_data_wo         = "${local.key_names[each.key]}${ephemeral.random_password.secret[each.key].result}"
   secret_data_wo_version = tostring(var.secrets_generation)
-  # the previous value stays, to verify tokens that were issued with it until they expire
+  # the previous value stays, so that tokens issued with it can be verified until they expire
   deletion_policy = "ABANDON"
 }
 
@@ -42,12 +43,12 @@ locals {
   secret_ids = merge(
     { for name, version in google_secret_manager_secret_version.this : name => version.secret },
     local.redis ? { REDIS_URL = google_secret_manager_secret_version.redis_url[0].secret } : {},
-    # made by an operator, since only the mail provider knows it: docs/runbooks/first-deployment.md
+    # created by an operator, since only the mail provider knows it: docs/runbooks/first-deployment.md
     var.mail == null ? {} : { MAIL_PASSWORD = "projects/${var.project_id}/secrets/${var.mail.password_secret}" },
   )
 }
 
-# Who read or changed a secret, and when; Google records changes of the other services anyway
+# Records who read or changed a secret, and when; Google records changes to the other services anyway
 resource "google_project_iam_audit_config" "secrets" {
   project = var.project_id
   service = "secretmanager.googleapis.com"
@@ -61,7 +62,7 @@ resource "google_project_iam_audit_config" "secrets" {
   }
 }
 
-# A mailed link opens an account while it is valid, and request logs hold whole URLs.
+# A mailed link gives access to an account while it is valid, and request logs contain whole URLs.
 resource "google_logging_project_exclusion" "links" {
   name        = "aisle-account-links"
   description = "Requests whose URL holds the token of a mailed link"

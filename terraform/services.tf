@@ -1,4 +1,5 @@
-# The APIs of the project. They stay enabled when this is destroyed: other software in the project may use them.
+# The project's APIs. They stay enabled when this configuration is destroyed: other software in the project may use
+# them.
 
 locals {
   apis = toset(concat(

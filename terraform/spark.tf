@@ -1,13 +1,13 @@
-# With var.similarity_engine, the job similarity has a shop that outgrows one machine trained by Google's Managed Service
-# for Apache Spark (docs/models.md): batches in a subnetwork, a bucket and an account of their own. They never see the
-# database. Nothing of it costs anything while no batch runs, but for the image.
+# With var.similarity_engine, the job similarity trains a shop that outgrows one machine on Google's Managed Service for
+# Apache Spark (docs/models.md), in batches with a subnetwork, a bucket and a service account of their own. Batches
+# never reach the database. While no batch runs, only the stored image costs anything.
 #
-# An owner applies a change of similarity_engine from or to local by hand: the pipeline may not grant the two roles on the
-# project below, since the list of those that it may grant is at IAM's limit (terraform/delivery.tf).
+# An owner must apply a change of similarity_engine from or to local by hand: the pipeline may not grant the two project
+# roles below, since its list of grantable roles is at IAM's limit (terraform/delivery.tf).
 
 locals {
   sparks = var.similarity_engine != "local"
-  # who submits batches and reads their results
+  # the jobs that submit batches and read their results
   spark_callers = local.sparks ? toset(["similarity", "finish_training"]) : toset([])
   # Cloud Build pushes it (cloudbuild.yaml); by hand: docs/runbooks/spark.md
   spark_repository = "${var.region}-docker.pkg.dev/${var.project_id}/aisle-spark/similarity"
@@ -54,9 +54,9 @@ resource "google_artifact_registry_repository" "spark" {
   depends_on = [google_project_service.api]
 }
 
-# Events and neighbours of batches: copies, which nothing needs after the result is published
+# Events and neighbours of batches: copies that nothing needs once the result is published
 resource "google_storage_bucket" "spark" {
-  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log has administration
+  #checkov:skip=CKV_GCP_62:access logs would hold a line per request; the audit log records administration
   #checkov:skip=CKV_GCP_78:it holds copies; the database has the originals
   count = local.sparks ? 1 : 0
 
@@ -106,7 +106,7 @@ locals {
   spark_range = "10.20.16.0/20"
 }
 
-# The driver and executors of a batch speak to one another, and to nothing else in the network
+# The driver and executors of a batch talk to one another, and to nothing else in the network
 resource "google_compute_firewall" "spark_in" {
   count = local.sparks ? 1 : 0
 
@@ -154,7 +154,7 @@ resource "google_project_iam_member" "spark_worker" {
   role    = "roles/dataproc.worker"
   member  = google_service_account.spark[0].member
 
-  # the role has the objects of every bucket
+  # the role covers the objects of every bucket
   condition {
     title      = "only-buckets-of-batches"
     expression = "!resource.type.startsWith(\"storage.googleapis.com/\") || resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.spark[0].name}\") || resource.name.startsWith(\"projects/_/buckets/dataproc-\")"
@@ -200,7 +200,7 @@ resource "google_project_iam_member" "batches" {
   member  = module.function[each.key].member
 }
 
-# a batch runs as the account that its caller may act as
+# to run a batch as an account, the caller must be allowed to act as it
 resource "google_service_account_iam_member" "batches" {
   for_each = local.spark_callers
 

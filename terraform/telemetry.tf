@@ -6,7 +6,7 @@ locals {
   telemetry_roles  = ["roles/telemetry.metricsWriter", "roles/telemetry.tracesWriter"]
 }
 
-# Google's endpoint takes what the account of a function may write; any other receiver knows no accounts
+# Google's endpoint accepts what a function's service account may write; no other receiver knows service accounts
 resource "google_project_iam_member" "telemetry" {
   for_each = local.sends_to_google ? {
     for pair in setproduct(keys(local.entries), local.telemetry_roles) : "${pair[0]} ${pair[1]}" => pair

@@ -1,21 +1,21 @@
 variable "project_id" {
-  description = "The project of all resources; use a project for each environment."
+  description = "Id of the Google Cloud project that holds all resources. Use a separate project for each environment."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "project_id must be 6 to 30 lowercase letters, digits and hyphens, start with a letter, and not end with a hyphen."
+    error_message = "project_id must have 6 to 30 lowercase letters, digits and hyphens, start with a letter and not end with a hyphen. Use the project's id, not its name or number."
   }
 }
 
 variable "region" {
-  description = "The region of all resources."
+  description = "Region of all resources."
   type        = string
   default     = "europe-west1"
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region must be a Google Cloud region, such as europe-west1."
+    error_message = "region must look like europe-west1. Set it to a Google Cloud region, not a zone."
   }
 }
 
@@ -26,23 +26,23 @@ variable "environment" {
 
   validation {
     condition     = contains(["dev", "prod"], var.environment)
-    error_message = "environment must be dev or prod."
+    error_message = "environment must be \"dev\" or \"prod\"."
   }
 }
 
 variable "vpc_egress" {
-  description = "How functions reach the private network: connector (Serverless VPC Access) or direct (Direct VPC egress, no idle cost)."
+  description = "How functions reach the private network: connector (Serverless VPC Access) or direct (Direct VPC egress, with no idle cost)."
   type        = string
   default     = "connector"
 
   validation {
     condition     = contains(["connector", "direct"], var.vpc_egress)
-    error_message = "vpc_egress must be connector or direct."
+    error_message = "vpc_egress must be \"connector\" or \"direct\"."
   }
 }
 
 variable "database" {
-  description = "Overrides of the environment's database: tier, high_availability, disk_gb, max_connections."
+  description = "Overrides for the environment's database defaults: tier, high_availability, disk_gb, max_connections."
   type = object({
     tier              = optional(string)
     high_availability = optional(bool)
@@ -59,12 +59,12 @@ variable "database" {
 
   validation {
     condition     = coalesce(var.database.max_connections, 100) >= 25 && coalesce(var.database.max_connections, 100) <= 5000
-    error_message = "database.max_connections must be from 25 to 5000; a tier with little memory supports fewer."
+    error_message = "database.max_connections must be from 25 to 5000. The tier's memory may limit it further."
   }
 }
 
 variable "redis" {
-  description = "Overrides of the environment's cache. With the tier NONE there is no Redis, and every answer is computed."
+  description = "Overrides for the environment's cache defaults: tier, memory_gb. With the tier NONE, there is no Redis, and every response is computed."
   type = object({
     tier      = optional(string)
     memory_gb = optional(number)
@@ -74,7 +74,7 @@ variable "redis" {
 
   validation {
     condition     = contains(["BASIC", "STANDARD_HA", "NONE"], coalesce(var.redis.tier, "BASIC"))
-    error_message = "redis.tier must be BASIC, STANDARD_HA or NONE."
+    error_message = "redis.tier must be \"BASIC\", \"STANDARD_HA\" or \"NONE\"."
   }
 
   validation {
@@ -84,7 +84,7 @@ variable "redis" {
 }
 
 variable "max_instances" {
-  description = "Upper limit on the instances of each function, if lower than in functions.yaml. Default: 2 in dev, none in prod."
+  description = "Maximum number of instances of each function, where lower than in functions.yaml. Default: 2 in dev, no limit in prod."
   type        = number
   default     = null
 
@@ -95,24 +95,24 @@ variable "max_instances" {
 }
 
 variable "function_instances" {
-  description = "Upper limits on the instances of single functions, in place of those in functions.yaml: ./aisle simulate writes them. max_instances lowers them further."
+  description = "Maximum number of instances of individual functions, in place of those in functions.yaml. ./aisle simulate writes them; max_instances can lower them further."
   type        = map(number)
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for name, count in var.function_instances : contains(keys(local.manifest.entries), name) && try(local.manifest.entries[name].kind != "job", false)])
-    error_message = "function_instances may only name functions of functions.yaml, not jobs: a job runs as one instance."
+    error_message = "Every key of function_instances must be a function in functions.yaml. Remove unknown names and jobs: a job has one instance."
   }
 
   validation {
     condition     = alltrue([for name, count in var.function_instances : count >= 1 && count <= 1000 && floor(count) == count])
-    error_message = "function_instances must be a whole number from 1 to 1000 for each function; more need a higher Cloud Run quota."
+    error_message = "Every value of function_instances must be a whole number from 1 to 1000. More instances need a higher Cloud Run quota."
   }
 }
 
 variable "network_mbps" {
-  description = "Throughput in Mbit/s between functions and the private network at the busiest time, which the connector must carry: ./aisle simulate computes it."
+  description = "Peak throughput between functions and the private network, in Mbit/s, which the connector must carry. ./aisle simulate computes it."
   type        = number
   default     = 0
 
@@ -123,7 +123,7 @@ variable "network_mbps" {
 }
 
 variable "warm_instances" {
-  description = "Instances that always run, so that shoppers do not wait for cold starts: of each public function behind the load balancer, or of the function edge."
+  description = "Number of instances that always run, so that shoppers do not wait for cold starts: of each public function behind the load balancer, or of the function edge."
   type        = number
   default     = 0
 
@@ -134,41 +134,41 @@ variable "warm_instances" {
 }
 
 variable "domain" {
-  description = "With a domain, an HTTPS load balancer serves the pages and all public functions under it. Without one, the function edge does."
+  description = "Domain under which an HTTPS load balancer serves the pages and all public functions. Without a domain, the function edge serves them."
   type        = string
   default     = null
 
   validation {
     condition     = var.domain == null ? true : can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain))
-    error_message = "domain must be a host name such as shop.example.com."
+    error_message = "domain must look like shop.example.com: lowercase, without https:// and without a path."
   }
 }
 
 variable "public_access" {
-  description = "Who may invoke public functions. iam: everybody, at any address. load_balancer: everybody, through the domain alone. none: those to whom you grant it."
+  description = "Who may invoke public functions. iam: anyone, at any address. load_balancer: anyone, but only through the domain. none: only those to whom you grant access."
   type        = string
   default     = "iam"
   nullable    = false
 
   validation {
     condition     = contains(["iam", "load_balancer", "none"], var.public_access)
-    error_message = "public_access must be iam, load_balancer or none."
+    error_message = "public_access must be \"iam\", \"load_balancer\" or \"none\"."
   }
 
   validation {
     condition     = var.public_access != "load_balancer" || var.domain != null
-    error_message = "public_access = \"load_balancer\" needs a domain: without one there is no load balancer, and nobody could call the functions."
+    error_message = "public_access = \"load_balancer\" needs a domain: without one, there is no load balancer, and nobody could call the functions. Set domain, or public_access = \"iam\"."
   }
 }
 
 variable "entry" {
-  description = "The one address of all public paths. functions: that of the function edge. load_balancer (recommended): the domain. Default: the domain, unless public_access is iam."
+  description = "The single address of all public paths. functions: that of the function edge. load_balancer (recommended): the domain. Default: load_balancer if there is a domain and public_access is not iam, otherwise functions."
   type        = string
   default     = null
 
   validation {
     condition     = contains(["functions", "load_balancer"], coalesce(var.entry, "functions"))
-    error_message = "entry must be functions or load_balancer."
+    error_message = "entry must be \"functions\" or \"load_balancer\"."
   }
 
   validation {
@@ -178,17 +178,17 @@ variable "entry" {
 
   validation {
     condition     = var.entry != "load_balancer" || var.public_access != "iam"
-    error_message = "entry = \"load_balancer\" needs public_access = \"load_balancer\" (or \"none\"): with \"iam\" the functions still answer at their own addresses. Set both once the domain's certificate is active."
+    error_message = "entry = \"load_balancer\" needs public_access = \"load_balancer\" (or \"none\"): with \"iam\", the functions still answer at their own addresses. Set both once the domain's certificate is active."
   }
 
   validation {
     condition     = var.entry != "functions" || var.public_access != "load_balancer"
-    error_message = "entry = \"functions\" needs public_access = \"iam\" (or \"none\"): with \"load_balancer\" the function edge answers nobody."
+    error_message = "entry = \"functions\" needs public_access = \"iam\" (or \"none\"): with \"load_balancer\", nobody can reach the function edge. Change one of the two."
   }
 }
 
 variable "geo" {
-  description = "Whether the load balancer tells the functions the client's city, for distances in answers (GEO_HEADER)."
+  description = "Whether the load balancer sends the location of the client's city to the functions, for distances in responses (GEO_HEADER)."
   type        = bool
   default     = false
 }
@@ -200,35 +200,35 @@ variable "cdn" {
 }
 
 variable "armor" {
-  description = "Whether the load balancer limits rates and blocks known attacks (Cloud Armor)."
+  description = "Whether the load balancer enforces rate limits and blocks known attacks (Cloud Armor)."
   type        = bool
   default     = true
 }
 
 variable "requests_per_minute" {
-  description = "Requests per minute that Cloud Armor allows an address."
+  description = "Requests per minute that Cloud Armor allows from one IP address."
   type        = number
   default     = 1200
 
   validation {
     condition     = var.requests_per_minute >= 60
-    error_message = "requests_per_minute must be at least 60: one page of a shop sends several requests."
+    error_message = "requests_per_minute must be at least 60: a shop page makes several requests."
   }
 }
 
 variable "cors_origins" {
-  description = "Origins of storefronts that may call the functions from a browser; * for any."
+  description = "Origins of storefronts that may call the functions from a browser; * allows any."
   type        = list(string)
   default     = ["*"]
 
   validation {
     condition     = length(var.cors_origins) > 0
-    error_message = "cors_origins must name an origin, or be *."
+    error_message = "cors_origins must not be empty. List the origins of your storefronts, or set it to [\"*\"] to allow any."
   }
 }
 
 variable "identity_issuers" {
-  description = "Issuers of the shop's own OpenID Connect tokens: docs/accounts.md."
+  description = "Issuers of the shop's own OpenID Connect tokens. See docs/accounts.md."
   type = list(object({
     issuer   = string
     audience = list(string)
@@ -238,13 +238,13 @@ variable "identity_issuers" {
 }
 
 variable "trust_shop_ids" {
-  description = "Whether a user id of the shop's own suffices to read and change that user's data: docs/runbooks/first-deployment.md."
+  description = "Whether one of the shop's own user ids is enough to read and change that user's data. See docs/runbooks/first-deployment.md."
   type        = bool
   default     = false
 }
 
 variable "mail" {
-  description = "How mails are sent: the settings MAIL_URL and MAIL_FROM, and the existing secret with MAIL_PASSWORD: docs/runbooks/first-deployment.md. Without it none is sent."
+  description = "How mail is sent: the settings MAIL_URL and MAIL_FROM, and the name of the existing secret that holds MAIL_PASSWORD. If null, no mail is sent. See docs/runbooks/first-deployment.md."
   type = object({
     url             = string
     from            = string
@@ -259,7 +259,7 @@ variable "mail" {
 
   validation {
     condition     = var.mail == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.mail.password_secret))
-    error_message = "mail.password_secret is the name of a secret in Secret Manager, not the password."
+    error_message = "mail.password_secret must be the name of a secret in Secret Manager: 1 to 255 letters, digits, hyphens and underscores. Do not write the password itself."
   }
 }
 
@@ -270,19 +270,19 @@ variable "bigquery" {
 }
 
 variable "similarity_engine" {
-  description = "Where the job similarity trains: local, spark (Google's Managed Service for Apache Spark), or auto, by spark_from_pairs: docs/models.md."
+  description = "Where the job similarity trains: local, spark (Google's Managed Service for Apache Spark), or auto, which decides by spark_from_pairs. See docs/models.md."
   type        = string
   default     = "local"
   nullable    = false
 
   validation {
     condition     = contains(["local", "spark", "auto"], var.similarity_engine)
-    error_message = "similarity_engine must be local, spark or auto."
+    error_message = "similarity_engine must be \"local\", \"spark\" or \"auto\"."
   }
 }
 
 variable "spark_from_pairs" {
-  description = "With similarity_engine = auto: pairs of a user and a product from which the job trains on Spark."
+  description = "With similarity_engine = auto, the number of user-product pairs from which the job trains on Spark."
   type        = number
   default     = 30000000
 
@@ -293,47 +293,47 @@ variable "spark_from_pairs" {
 }
 
 variable "spark_max_executors" {
-  description = "Executors of a batch at most, of 4 vCPU each; the quota of the region limits them further."
+  description = "Maximum number of executors of a batch, each with 4 vCPUs. The region's quota may limit it further."
   type        = number
   default     = 50
 
   validation {
     condition     = var.spark_max_executors >= 2 && var.spark_max_executors <= 1000
-    error_message = "spark_max_executors must be from 2 to 1000: their subnetwork has addresses for 4,000."
+    error_message = "spark_max_executors must be from 2 to 1000. The subnetwork of the executors has addresses for 4,000."
   }
 }
 
 variable "spark_image_tag" {
-  description = "Tag of the executors' image; latest if empty. Cloud Build sets it to the commit."
+  description = "Tag of the executors' image; if empty, latest. Cloud Build sets it to the commit."
   type        = string
   default     = ""
 }
 
 variable "monitoring" {
-  description = "Whether to create uptime checks, objectives, alerts and a dashboard."
+  description = "Whether to create uptime checks, service-level objectives, alerts and a dashboard."
   type        = bool
   default     = true
 }
 
 variable "alert_email" {
-  description = "The address that receives alerts. If empty, alerts show in the console only."
+  description = "Email address that receives alerts. If null, alerts appear only in the Google Cloud console."
   type        = string
   default     = null
 }
 
 variable "billing_account" {
-  description = "With a billing account (012345-6789AB-CDEF01), a budget of the project warns at 50, 90 and 100 %."
+  description = "Billing account, such as 012345-6789AB-CDEF01. If set, a budget for the project sends alerts at 50%, 90% and 100%."
   type        = string
   default     = null
 
   validation {
     condition     = var.billing_account == null ? true : can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.billing_account))
-    error_message = "billing_account must look like 012345-6789AB-CDEF01. List yours: gcloud billing accounts list"
+    error_message = "billing_account must look like 012345-6789AB-CDEF01. To find yours, run: gcloud billing accounts list"
   }
 }
 
 variable "monthly_budget" {
-  description = "The budget, in the currency of the billing account."
+  description = "Monthly budget, in the currency of the billing account."
   type        = number
   default     = 100
 
@@ -344,7 +344,7 @@ variable "monthly_budget" {
 }
 
 variable "repository" {
-  description = "The GitHub repository that Cloud Build deploys from. Connect it once by hand (docs/runbooks/first-deployment.md)."
+  description = "GitHub repository that Cloud Build deploys from. Connect it once by hand (docs/runbooks/first-deployment.md)."
   type = object({
     owner  = string
     name   = string
@@ -354,64 +354,64 @@ variable "repository" {
 }
 
 variable "state_bucket" {
-  description = "The bucket of the Terraform state, for Cloud Build; required with repository."
+  description = "Bucket that holds the Terraform state, for Cloud Build. Required with repository."
   type        = string
   default     = null
 
   validation {
     condition     = var.repository == null || var.state_bucket != null
-    error_message = "With repository, set state_bucket to the bucket of the Terraform state."
+    error_message = "repository needs state_bucket. Set it to the bucket that holds the Terraform state."
   }
 }
 
 variable "operators" {
-  description = "Members who may run on-demand jobs and open the database, written user:name@example.com."
+  description = "IAM members who may run on-demand jobs and connect to the database, each written as user:name@example.com."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for one in var.operators : can(regex("^user:.+@.+$", one))])
-    error_message = "Each of operators must be written user:name@example.com."
+    error_message = "Write each operator as user:name@example.com."
   }
 }
 
 variable "secrets_generation" {
-  description = "Raise it by one to generate every secret anew and restart every function with it."
+  description = "Increase by one to regenerate every secret and restart every function with the new values."
   type        = number
   default     = 1
 
   validation {
     condition     = var.secrets_generation >= 1 && floor(var.secrets_generation) == var.secrets_generation
-    error_message = "secrets_generation must be a whole number, at least 1."
+    error_message = "secrets_generation must be a whole number and at least 1. Increase it by one to regenerate every secret."
   }
 }
 
 variable "pinned_sources" {
-  description = "Archives to serve functions from instead of the current ones: function => object. A rollback sets it."
+  description = "Source archives to deploy instead of the current ones, as function => object. A rollback sets them."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "deletion_protection" {
-  description = "Whether the database and the cache are protected from deletion; by default in prod."
+  description = "Whether the database and the cache are protected from deletion. Default: only in prod."
   type        = bool
   default     = null
 }
 
 variable "otlp_endpoint" {
-  description = "Where functions send traces and metrics, by OTLP over HTTP: https://telemetry.googleapis.com for Cloud Trace and Cloud Monitoring, or a receiver of yours that needs no credential. Without it they record none."
+  description = "Where functions send traces and metrics over OTLP/HTTP: https://telemetry.googleapis.com for Cloud Trace and Cloud Monitoring, or your own receiver, which must not require credentials. If null, functions record none."
   type        = string
   default     = null
 
   validation {
     condition     = var.otlp_endpoint == null ? true : can(regex("^https?://[^/?#@ ]+[^/?# ]$", var.otlp_endpoint))
-    error_message = "otlp_endpoint must be a URL without a path, such as https://telemetry.googleapis.com or http://collector:4318."
+    error_message = "otlp_endpoint must be an http:// or https:// address without a path. Examples: https://telemetry.googleapis.com, http://collector:4318."
   }
 }
 
 variable "trace_share" {
-  description = "Share of the traces that are kept, 0 to 1."
+  description = "Share of traces to keep, from 0 to 1."
   type        = number
   default     = 0.05
 

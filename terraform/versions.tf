@@ -1,5 +1,5 @@
 terraform {
-  # has ephemeral resources and write-only arguments
+  # for ephemeral resources and write-only arguments
   required_version = ">= 1.11"
 
   required_providers {
@@ -30,7 +30,7 @@ terraform {
 provider "google" {
   project = var.project_id
   region  = var.region
-  # Budgets and a few other APIs refuse a person's credentials unless a project is named to count their calls to
+  # The Budget API and a few others reject user credentials without a quota project, to which calls are counted
   user_project_override = true
   billing_project       = var.project_id
 

@@ -1,2 +1,2 @@
-# Small and replaceable. Only project_id has to be set.
+# Small and replaceable. Only project_id is required.
 environment = "dev"

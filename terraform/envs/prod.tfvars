@@ -1,4 +1,4 @@
-# Highly available and protected from deletion. Set these too; they have no default:
+# Highly available and protected from deletion. Set these too; this profile has no values for them:
 #   domain          = "shop.example.com"
 #   cors_origins    = ["https://shop.example.com"]
 #   alert_email     = "oncall@example.com"

@@ -1,6 +1,6 @@
 # 1,000 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000 --tfvars
 # Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.
-# Connections are those behind the load balancer alone; the function edge would need 80 more.
+# max_connections assumes traffic through the load balancer alone; the function edge would need 80 more.
 environment    = "prod"
 bigquery       = true
 warm_instances = 1
@@ -8,7 +8,7 @@ vpc_egress     = "connector"
 
 database = {
   tier            = "db-custom-6-23040"
-  disk_gb         = 81 # it grows by itself, to at most 10 times as much
+  disk_gb         = 81 # grows automatically, to at most 10 times this size
   max_connections = 250
 }
 
@@ -28,8 +28,8 @@ function_instances = {
   refresh_catalog    = 2
 }
 
-# the job alone cannot train so many pairs: docs/runbooks/spark.md
+# the job alone cannot train this many pairs: docs/runbooks/spark.md
 similarity_engine = "auto"
 
-# Mbit/s to PostgreSQL and Redis at the peak
+# peak throughput to PostgreSQL and Redis, in Mbit/s
 network_mbps = 112

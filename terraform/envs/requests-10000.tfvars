@@ -1,6 +1,6 @@
 # 10,000 requests/s at the peak. Written by: ./aisle simulate --requests-per-s 10000 --products 1000000 --users 10000000 --tfvars
 # Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.
-# Connections are those behind the load balancer alone; the function edge would need 80 more.
+# max_connections assumes traffic through the load balancer alone; the function edge would need 80 more.
 environment    = "prod"
 bigquery       = true
 warm_instances = 1
@@ -8,7 +8,7 @@ vpc_egress     = "direct"
 
 database = {
   tier            = "db-custom-54-207360"
-  disk_gb         = 809 # it grows by itself, to at most 10 times as much
+  disk_gb         = 809 # grows automatically, to at most 10 times this size
   max_connections = 700
 }
 
@@ -28,5 +28,5 @@ function_instances = {
   refresh_catalog    = 2
 }
 
-# the job alone cannot train so many pairs: docs/runbooks/spark.md
+# the job alone cannot train this many pairs: docs/runbooks/spark.md
 similarity_engine = "auto"

@@ -12,7 +12,7 @@ terraform {
 }
 
 locals {
-  # names of Cloud Functions have no underscore
+  # names of Cloud Functions cannot contain underscores
   name = replace(var.name, "_", "-")
   # how it reaches private addresses, if at all
   direct    = try(var.network.direct, false)
@@ -32,7 +32,7 @@ resource "google_secret_manager_secret_iam_member" "this" {
   member    = google_service_account.this.member
 }
 
-# deploying a function that runs as an account requires to act as it
+# whoever deploys a function must be allowed to act as the account that it runs as
 resource "google_service_account_iam_member" "deployer" {
   for_each = var.deployers
 
@@ -41,8 +41,8 @@ resource "google_service_account_iam_member" "deployer" {
   member             = each.value
 }
 
-# A grant takes effect after a while. Cloud Run refuses a revision whose account cannot read a secret yet, and a deployer
-# who cannot act as the account yet.
+# A grant takes a while to take effect. Cloud Run rejects a revision whose account cannot read a secret yet, and a
+# deployer who cannot act as the account yet.
 resource "time_sleep" "grants" {
   create_duration = "60s"
 

@@ -9,7 +9,7 @@ variable "account" {
 
   validation {
     condition     = can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.account))
-    error_message = "A service account's name has 6 to 30 characters: shorten the entry's name."
+    error_message = "A service account's name must have 6 to 30 characters. Shorten the entry's name in functions.yaml."
   }
 }
 
@@ -28,17 +28,17 @@ variable "entry" {
 
   validation {
     condition     = var.entry.concurrency == 1 || var.entry.cpu >= 1
-    error_message = "A concurrency above 1 needs at least 1 CPU."
+    error_message = "A concurrency above 1 needs at least 1 CPU. Raise cpu, or set concurrency to 1, in functions.yaml."
   }
 
   validation {
     condition     = var.entry.memory <= 4096 || var.entry.cpu >= 2
-    error_message = "More than 4 GiB of memory need at least 2 CPUs."
+    error_message = "More than 4 GiB of memory needs at least 2 CPUs. Raise cpu or lower memory in functions.yaml."
   }
 
   validation {
     condition     = var.entry.timeout_s <= 3600
-    error_message = "timeout_s must be at most 3600."
+    error_message = "timeout_s must be at most 3600 in functions.yaml."
   }
 }
 
@@ -53,7 +53,7 @@ variable "region" {
 }
 
 variable "repository" {
-  description = "The Artifact Registry repository of its image."
+  description = "The Artifact Registry repository for its image."
   type        = string
 }
 
@@ -68,7 +68,7 @@ variable "source_place" {
 }
 
 variable "network" {
-  description = "Access to private addresses: through a connector, or directly by an interface of its own. Null: no access."
+  description = "Access to private addresses: through a connector, or directly through a network interface of its own. Null for no access."
   type = object({
     direct     = bool
     connector  = optional(string)
@@ -80,17 +80,17 @@ variable "network" {
 }
 
 variable "ingress" {
-  description = "The allowed sources of calls, checked before IAM."
+  description = "The sources from which calls are allowed, checked before IAM."
   type        = string
 }
 
 variable "invokers" {
-  description = "The members who may call it, each under a name of ours."
+  description = "The IAM members who may call it, by a name for each."
   type        = map(string)
 }
 
 variable "deployers" {
-  description = "The members who may deploy it, besides owners of the project, each under a name of ours."
+  description = "The IAM members who may deploy it, besides the project's owners, by a name for each."
   type        = map(string)
 }
 
@@ -100,6 +100,6 @@ variable "environment" {
 }
 
 variable "secrets" {
-  description = "Settings that are secrets: setting => secret."
+  description = "The settings that are secrets, as setting => secret."
   type        = map(string)
 }

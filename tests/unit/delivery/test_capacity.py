@@ -231,7 +231,7 @@ def test_limits_are_in_the_order_in_which_they_are_reached(hundred: Plan) -> Non
     assert plan_for(Demand(1e6), ROUND).limits[0].share > 1
 
 
-@pytest.mark.parametrize("name", ["memory of the training", "the thread of Redis", "processors of PostgreSQL"])
+@pytest.mark.parametrize("name", ["training memory", "Redis CPU", "PostgreSQL CPU"])
 def test_a_limit_is_reached_where_it_says(hundred: Plan, name: str) -> None:
     (limit,) = [each for each in hundred.limits if each.name == name]
     assert limit.reached_at is not None
@@ -241,14 +241,14 @@ def test_a_limit_is_reached_where_it_says(hundred: Plan, name: str) -> None:
 
 
 def test_connections_that_do_not_grow_are_no_reason_to_break_early(hundred: Plan) -> None:
-    (limit,) = [each for each in hundred.limits if each.name == "connections to PostgreSQL"]
+    (limit,) = [each for each in hundred.limits if each.name == "PostgreSQL connections"]
     # most of the connections are there at any load: 100 times the load needs far less than 100 times as many
     assert limit.reached_at is not None
     assert limit.reached_at > 5 * 100 / limit.share
 
 
 def test_the_connector_is_reached_where_direct_egress_takes_over(hundred: Plan) -> None:
-    (limit,) = [each for each in hundred.limits if each.name == "the connector"]
+    (limit,) = [each for each in hundred.limits if each.name == "connector throughput"]
     assert limit.reached_at is not None
     egress = [plan_for(Demand(limit.reached_at * factor), ROUND).egress for factor in (0.99, 1.02)]
     assert egress == ["connector", "direct"]

@@ -81,18 +81,20 @@ def test_terraform_gets_every_function_and_no_job(hundred: Plan) -> None:
 
 def test_the_page_says_up_to_which_load_the_design_goes(hundred: Plan) -> None:
     within = plan_texts.reach([hundred])
-    first = next(limit for limit in hundred.limits if limit.name != "memory of the training")
-    assert within.startswith("Beside the memory of the training, the first limit of the largest plan is ")
+    first = next(limit for limit in hundred.limits if limit.name != "training memory")
+    assert within.startswith("Apart from training memory, the first limit of the largest plan is ")
     assert first.name in within
     beyond = plan_texts.reach([hundred, plan_for(Demand(100_000), ROUND)])
-    assert beyond.startswith("The largest plan is beyond a limit of the present design: ")
+    assert beyond.startswith("The largest plan exceeds a limit of the present design: ")
 
 
 def test_the_page_says_up_to_which_load_a_part_is_not_needed(hundred: Plan) -> None:
     shown = " ".join(plan_texts.not_needed(hundred).split())
-    assert shown.startswith("## What no plan needs 100 requests/s need none of three parts")
+    assert shown.startswith(
+        "## What no plan needs At 100 requests/s, three parts of larger systems are still unnecessary:"
+    )
     for part, name in (
-        ("A pooler of connections.", SQL_CONNECTIONS),
+        ("A connection pooler.", SQL_CONNECTIONS),
         ("Read replicas.", SQL_PROCESSORS),
         ("Memorystore for Valkey.", REDIS_THREAD),
     ):
