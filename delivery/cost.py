@@ -306,7 +306,7 @@ builds every function; only `prod` has the pipeline of `repository`.
 
 Functions, Pub/Sub, Cloud Scheduler and storage cost almost nothing when idle. A database, a cache and a connector cost
 about ${floor(prices):.0f} a month: that is `dev` with `monitoring = false`. `smallest` costs less, because it has no cache and reaches
-the database without a connector. These components cost the same at any load; each can be switched off:
+the database without a connector. Most of these components cost the same at any load; each can be switched off:
 
 | component | switch | what you give up |
 |---|---|---|
