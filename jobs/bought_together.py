@@ -51,7 +51,7 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
     """Replace pairs and intervals in one transaction, then bring embeddings and counts of the catalog up to date.
 
     Returns the numbers of baskets read, of products and pairs stored, of embeddings changed and left to the next run,
-    whether the words were counted anew, and the number of documents that were in another language than the shop's.
+    whether the words were recounted, and the number of documents in a language other than the shop's.
     """
     ends_at = time.monotonic() + parameters.minutes * 60
     history = pairs.read_baskets(days=parameters.days, max_basket=parameters.max_basket)
@@ -73,7 +73,7 @@ def bought_together(parameters: BoughtTogether) -> dict[str, Any]:
     renewal = content_renewal.renew(lambda: time.monotonic() < ends_at)
     if renewal.left:
         log.warning("embeddings left to the next run", extra={"left": renewal.left})
-    # groups that were written without a message, by SQL
+    # counts of groups that were written directly by SQL, without a message
     with transaction(statement_timeout_s=0) as connection:
         catalog_counts.compact(connection)
     return {

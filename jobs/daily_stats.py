@@ -20,9 +20,9 @@ class DailyStats(Parameters):
 
 @job
 def daily_stats(parameters: DailyStats) -> dict[str, Any]:
-    """Count the last days, days that were never counted, and days that changed. Repeating it changes nothing.
+    """Count the last days, days that were never counted, and days that changed. Idempotent.
 
-    A day has changed if events of it were received since the last run that succeeded, or purchases were given back.
+    A day has changed if events for it were received since the last successful run, or purchases of it were refunded.
 
     Returns the first and last day, and the numbers of days, events and logged answers counted.
     """
@@ -30,7 +30,7 @@ def daily_stats(parameters: DailyStats) -> dict[str, Any]:
         days = days_to_count(connection, parameters.days, settings().event_retention_months)
         events = refresh(connection, days)
         since = oldest_given_back(connection)
-        # a purchase may belong to an answer of the day before
+        # a purchase may be attributed to an answer of the day before
         answers = attribution.count_days(connection, max(parameters.days, 3), since=since)
     return {
         "first": days[0].isoformat(),

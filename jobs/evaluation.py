@@ -32,8 +32,8 @@ class Evaluation(Parameters):
 def evaluation(parameters: Evaluation) -> dict[str, Any]:
     """Evaluate with new products only and with repeats, and write figures and an HTML report to ``training_runs``.
 
-    ``details.results`` holds the figures of each mode, ``details.report`` the page. The run of a history that cannot be
-    measured is written too, with the reason. The active model is not touched.
+    ``details.results`` holds the figures of each mode, ``details.report`` the page. If the history cannot be measured,
+    the run is recorded with the reason. The active model is not changed.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     budget_s = settings().similarity_budget_s if parameters.time_budget_s is None else parameters.time_budget_s

@@ -16,9 +16,9 @@ from shared.job import Parameters, job, progress
 from shared.storage.operations import shop, shop_export
 from shared.storage.operations.shop_tables import TABLES, ShopTable
 
-# Between two writings of the list of files: a run that is killed does the work of so many seconds again.
+# Seconds between two writings of the list of files: after a run is killed, that much work is done again.
 LIST_EVERY_S: Final = 2.0
-# A part that has grown beyond so many times its rows is cut anew.
+# A part whose rows exceed this many times the rows per part is divided anew, as are the parts after it.
 GROWTH: Final = 2
 
 
@@ -37,7 +37,7 @@ class ExportShop(Parameters):
 
 @dataclass
 class _Writer:
-    """One run: the folder, the list so far, and the files that an earlier run left."""
+    """One run: the folder, the list so far, and the files left by an earlier run."""
 
     folder: Folder
     export: Export
@@ -52,7 +52,7 @@ class _Writer:
         self.listed_at = time.monotonic()
 
     def write_table(self, connection: Connection, table: ShopTable) -> None:
-        """Write a table's parts. One that an earlier run wrote stays if the table still has the same rows there."""
+        """Write a table's parts. A part of an earlier run is kept if the table's rows in its range have not changed."""
         rows_per_part = max(1, self.rows_per_file // table.weight)
         earlier = self.earlier.get(table.name, [])
         parts = self.export.tables[table.name] = []
@@ -68,7 +68,7 @@ class _Writer:
             with shop_files.collected() as rows:
                 count = shop_export.copy_part(connection, table, after, to, rows)
                 if known is not None and count > GROWTH * rows_per_part and not table.is_single:
-                    # the parts from here on are cut anew
+                    # divide the rest of the table into new parts
                     earlier = earlier[: len(parts)]
                     continue
                 parts.append(self._part(table, len(parts) + 1, rows, count, after, to, known))
@@ -110,7 +110,7 @@ class _Writer:
 def _earlier(folder: Folder, names: list[str], form: Form) -> Export | None:
     """Return the export that the folder holds. Raises InvalidRequest if it holds anything else."""
     earlier = shop_files.read_list(folder)
-    # a run that was killed may leave the beginning of a file
+    # a run that was killed may leave an unfinished file
     if earlier is None and any(not name.endswith(UNFINISHED) for name in names):
         raise InvalidRequest(
             f"destination: {folder.address} has files but no {shop_files.LIST}; name an empty folder, or a new one."
@@ -125,10 +125,10 @@ def _earlier(folder: Folder, names: list[str], form: Form) -> Export | None:
 
 @job
 def export_shop(parameters: ExportShop) -> dict[str, Any]:
-    """Write the shop as files, all of one moment: the snapshot of the run that completes the export.
+    """Write the shop as files that are consistent: all show the snapshot of the run that completes the export.
 
-    A run that finds an interrupted or an earlier export reads every part again and leaves the files whose rows have not
-    changed. So an export that was killed goes on, and no file is of an older state than the others.
+    A run that finds an interrupted or an earlier export reads every part again and keeps the files whose rows have not
+    changed. So an export that was killed can continue, and no file shows an older state than the others.
     """
     folder = Folder(parameters.destination)
     names = folder.names()
@@ -140,7 +140,7 @@ def export_shop(parameters: ExportShop) -> dict[str, Any]:
             format=parameters.format,
             as_of=moment.isoformat(),
             shop=ShopRow(**{name: getattr(settings, name) for name in shop.FIELDS}),
-            # what this run has not reached yet
+            # parts of an earlier run, until this run reaches them
             tables=dict(earlier.tables) if earlier is not None else {},
         )
         writer = _Writer(folder, export, dict(export.tables), set(names), parameters.rows_per_file)
@@ -148,7 +148,7 @@ def export_shop(parameters: ExportShop) -> dict[str, Any]:
         for table in TABLES:
             writer.write_table(connection, table)
     listed = {part.name for parts in export.tables.values() for part in parts}
-    # files of an earlier run that cut the tables into more parts
+    # delete files of an earlier run that divided the tables into more parts
     for name in names:
         if name not in listed and shop_files.is_part(name):
             folder.remove(name)

@@ -28,7 +28,7 @@ from shared.storage.recommending import models
 log = logging.getLogger(__name__)
 
 JOB: Final = "similarity"
-# Google ends a batch at its time limit; an hour later it is given up whatever its state
+# Google ends a batch at its time limit; an hour after that the batch is given up, whatever its state
 GIVEN_UP_AFTER: Final = timedelta(seconds=spark_batches.BATCH_TTL_S + 3600)
 GIVEN_UP_AFTER_H: Final = GIVEN_UP_AFTER.total_seconds() / 3600
 # the key of a version's metrics that names its batch
@@ -41,15 +41,15 @@ class FinishTraining(Parameters):
 
 @job
 def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
-    """Look at the open training once. Publish its result, record its failure, or leave it to the next run.
+    """Check the open training once, and publish its result, record its failure, or leave it to the next run.
 
-    Safe to repeat: a version that was activated before this job died is found by the batch in its run.
+    Safe to repeat: a version that was activated before this job died is found by the batch that its run names.
     """
     batch = training_batches.find_open(JOB)
     if batch is None:
         return {"outcome": "idle"}
     if (version := training_runs.find_version(JOB, batch.id)) is not None:
-        # the run before may have died between the two
+        # an earlier run may have died after activating the version and before these two
         invalidation.flush(*MODEL_SCOPES)
         close(batch, "published")
         return {"outcome": "published", "batch": batch.id, "version": version}
@@ -112,9 +112,9 @@ def publish(batch: TrainingBatch, training: PreparedTraining) -> dict[str, Any]:
 
 
 def in_scores_of(training: PreparedTraining, mean_score: float) -> dict[str, Any]:
-    """Return the version's parameters with repeat weights for neighbours of this mean score.
+    """Return the version's parameters with repeat weights scaled to neighbours with this mean score.
 
-    The formulae were tuned on a sample, whose scores differ from those of all users.
+    The formulae were tuned on a sample of users, whose scores differ from those of all users.
     """
     ratio = mean_score / (training.mean_score or mean_score or 1.0)
     formulae = {key: training.parameters[key] for key in SERVING_KEYS.values() if key in training.parameters}

@@ -1,6 +1,6 @@
 """Job, on demand: make an account an admin, and return a link that sets its password once.
 
-Only an operator may run it: the link is a way into the account of any address.
+Only operators may run it: the link gives access to the account of any address.
 """
 
 from typing import Any
@@ -19,9 +19,10 @@ class FirstAdmin(Parameters):
 
 @job
 def first_admin(parameters: FirstAdmin) -> dict[str, Any]:
-    """Return the link, and since when the account exists.
+    """Return the link, and when the account was created.
 
-    An account that exists loses its password and every session. Raises InvalidRequest for a text that is no address.
+    An existing account loses its password and all sessions. Raises InvalidRequest if the address is not an email
+    address.
     """
     link = first_admin_link(parameters.email)
     return {

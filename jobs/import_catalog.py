@@ -27,9 +27,9 @@ class ImportCatalog(TableParameters):
 def import_catalog(parameters: ImportCatalog) -> dict[str, Any]:
     """Create or change the products of a feed and report what became of its rows.
 
-    Rows with errors are reported by their line and left out. The others are stored in chunks, each a transaction. An
-    interrupted import may run again: rows that are stored already count as unchanged. Products that a feed no longer
-    names stay. Raises InvalidRequest, with the reasons, when no row can be used.
+    Rows with errors are reported by their line and left out. The others are stored in chunks, each in one transaction.
+    An interrupted import can be repeated: rows that are already stored count as unchanged. Products that a feed no
+    longer contains are kept. Raises InvalidRequest, with the reasons, if no row can be used.
     """
     options = parameters.text_options()
     reading = parse_reading(parameters.preset, parameters.columns)

@@ -22,7 +22,7 @@ from shared.tables.presets import parse_reading
 
 log = logging.getLogger(__name__)
 
-# less than timeout_s of functions.yaml; feeds that are left are due at the next run
+# less than timeout_s of functions.yaml; feeds that are left over remain due at the next run
 TIME_LIMIT_S: Final = 1200.0
 
 
@@ -32,9 +32,9 @@ class ImportFeeds(Parameters):
 
 @job
 def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
-    """Import each due feed whose file has changed or dates its sales, and hide the products that vanished from it.
+    """Import each due feed whose file has changed or has dates of sales, and hide the products that vanished from it.
 
-    A feed that fails does not keep the others from running. Returns how many were imported, unchanged and failed.
+    A feed that fails does not affect the others. Returns the numbers of feeds imported, unchanged and failed.
     """
     deadline = time.monotonic() + TIME_LIMIT_S
     counts = {"imported": 0, "unchanged": 0, "failed": 0, "left": 0}
@@ -47,7 +47,7 @@ def import_feeds(_parameters: ImportFeeds) -> dict[str, Any]:
 
 
 def _run(feed: dict[str, Any], deadline: float) -> str:
-    """Run one feed, record how it went, and return the outcome."""
+    """Run one feed, record the result, and return the outcome."""
     marks = {name: feed[name] for name in ("etag", "last_modified", "digest")}
     feeds.begin_run(feed["id"])
     try:
@@ -62,7 +62,7 @@ def _run(feed: dict[str, Any], deadline: float) -> str:
                 outcome, detail, has_dates = _take(feed, file)
                 marks = {"etag": file.etag, "last_modified": file.last_modified, "digest": file.digest}
                 if has_dates:
-                    # the same file is read again by the next run, since sales begin and end while it does not change
+                    # without marks, the next run reads the same file again: sales begin and end without a change of it
                     marks = dict.fromkeys(marks)
     except AppError as error:
         outcome, detail = "failed", error.detail or str(error)
@@ -76,7 +76,7 @@ def _run(feed: dict[str, Any], deadline: float) -> str:
 def _take(feed: dict[str, Any], file: FeedFile) -> tuple[str, str, bool]:
     """Import a fetched file; return the outcome, its detail, and whether the file has dates of sales.
 
-    Raises InvalidRequest when no row can be used or the file breaks off.
+    Raises InvalidRequest if no row can be used or the file breaks off.
     """
     import_id = imports.begin("feed", feed["url"], feed["id"])
 

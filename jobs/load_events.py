@@ -55,7 +55,7 @@ class LoadEvents(TableParameters):
         )
 
     def fixed(self) -> set[str]:
-        """Return the columns that an option gives for all rows."""
+        """Return the columns whose value an option gives for all rows."""
         return {"event_type"} if self.event_type is not None else set()
 
 
@@ -89,9 +89,9 @@ class _Rejections:
 def load_events(parameters: LoadEvents) -> dict[str, Any]:
     """Store a history's events and fold the new ones into counts, purchases and preferences, each event once.
 
-    An event without ``event_id`` has an id derived from all values of its row: loading a file again adds nothing. Bad
-    rows are counted by reason and left out. Chunks are transactions: run an interrupted load again. Raises
-    InvalidRequest, with the reasons, when no row can be used.
+    The id of an event without ``event_id`` is derived from all values of its row, so loading a file again adds nothing.
+    Bad rows are counted by reason and left out. Each chunk is a transaction: an interrupted load can be repeated.
+    Raises InvalidRequest, with the reasons, if no row can be used.
     """
     rules, options = parameters.rules(), parameters.text_options()
     columns = Columns(EVENT_COLUMNS, parse_columns(parameters.columns, EVENT_COLUMNS))
@@ -120,7 +120,7 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
             wrong += [(number, f"unknown product: {product}") for number, product in loaded.unknown_products]
             wrong += loaded.faults
             bad.add(wrong, chunk)
-            # days of all rows, not only of new ones: an interrupted load may not have counted its days
+            # days of all rows, not only of new ones: an interrupted load may not have counted the days it stored
             dates.update(events["occurred_at"].dt.date.unique())
             counts["rows"] += len(chunk)
             counts["stored"] += loaded.stored

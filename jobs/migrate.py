@@ -18,7 +18,7 @@ class Migrate(Parameters):
 def migrate(parameters: Migrate) -> dict[str, Any]:
     """Apply the pending migrations in order; safe to repeat and to run concurrently.
 
-    If DATABASE_OWNERS is set, functions and jobs log in as users of their own: their roles are created and granted
+    If DATABASE_OWNERS is set, functions and jobs log in as users of their own, whose roles are created and granted
     first. Returns the migrations applied, or those pending. Raises InvalidRequest if one of these users does not exist.
     """
     owners, jobs, writers = settings().database_owners, settings().database_jobs, settings().database_writers

@@ -1,4 +1,4 @@
-"""Job, every minute: rebuild the live popular ranking, and drop answers, where Redis missed a change."""
+"""Job, every minute: rebuild the live popular ranking, and drop cached answers, in case Redis missed a change."""
 
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ class Popular(Parameters):
 
 @job
 def popular(_parameters: Popular) -> dict[str, Any]:
-    """Replace the ranking in Redis by the purchase counts of Postgres.
+    """Replace the ranking in Redis by the purchase counts in Postgres.
 
-    Also flushes the scopes of stored answers that processes could not flush before they ended. Returns the number of
+    Also flushes the scopes of cached answers that processes could not flush before they ended. Returns the numbers of
     products and of flushed scopes. Raises Unavailable if Redis does not answer.
     """
     rows = most_bought(PRODUCTS)

@@ -15,7 +15,7 @@ class PublishOutbox(Parameters):
 def publish_outbox(_parameters: PublishOutbox) -> dict[str, Any]:
     """Publish the unsent messages of the outbox, oldest first.
 
-    Returns the numbers published and still unsent. Raises PubSubUnavailable if messages wait and none was published.
+    Returns the numbers published and still unsent. Raises PubSubUnavailable if messages remain and none was published.
     """
     published = outbox.publish_unsent()
     unsent = outbox.count_unsent()

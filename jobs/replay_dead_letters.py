@@ -17,8 +17,8 @@ class ReplayDeadLetters(Parameters):
 def replay_dead_letters(_parameters: ReplayDeadLetters) -> dict[str, Any]:
     """Publish the dead letters of every topic that were not replayed before and that a subscriber can read.
 
-    Returns by topic the numbers replayed and left. Raises DatabaseUnavailable while Postgres is away, the most frequent
-    reason of dead letters, and PubSubUnavailable if a topic's letters could not be read or published.
+    Returns the numbers replayed and left, by topic. Raises DatabaseUnavailable while Postgres is unavailable, the most
+    frequent cause of dead letters, and PubSubUnavailable if a topic's letters could not be read or published.
     """
     postgres.ping()
     topics: dict[str, dict[str, int]] = {}
@@ -27,7 +27,7 @@ def replay_dead_letters(_parameters: ReplayDeadLetters) -> dict[str, Any]:
         try:
             replayed, left = dead_letters.replay_new(topic)
         except PubSubUnavailable as error:
-            # the letters of the other topics need not wait
+            # go on with the other topics
             failure = error
             continue
         topics[topic] = {"replayed": replayed, "left": left}

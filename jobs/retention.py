@@ -22,8 +22,8 @@ def retention(_parameters: Retention) -> dict[str, Any]:
     """Create partitions ahead, drop the partitions of expired months, and delete other expired rows in batches.
 
     Idle users without any data are deleted (shared/storage/people/idle_users.py). Users who were erased while one of
-    their events was being stored are erased again. Texts and emails that an earlier release wrote get their canonical
-    form. Returns what was created, deleted and changed.
+    their events was being stored are erased again. Texts and emails that an earlier release wrote are converted to
+    their canonical form. Returns what was created, deleted and changed.
     """
     months = settings().event_retention_months
     created = ensure_partitions(MONTHS_AHEAD)

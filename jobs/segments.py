@@ -39,7 +39,7 @@ def _numbers(packed: bytes) -> Float64Array:
 
 
 def unpack(behaviour: stored.PackedBehaviour, tastes: stored.PackedTastes) -> tuple[Int64Array, Behaviour]:
-    """Return the users, ascending, and their behaviour; tastes of other users are left out."""
+    """Return the users of ``behaviour``, ascending, and what they did; tastes of other users are left out."""
     users = _integers(behaviour.user_ids)
     shares = np.zeros((len(users), len(tastes.categories)))
     owners = _integers(tastes.user_ids)
@@ -61,9 +61,10 @@ def segment_rows(
     value: tuple[Int64Array, Float64Array],
     categories: list[tuple[int, str]],
 ) -> list[dict[str, Any]]:
-    """Return each cluster as a row of the table, with members who joined and departed since the run before.
+    """Return each cluster as a row of the table, with the numbers of members who joined and left since the last run.
 
-    ``earlier`` holds the users, ascending, and their segments then; ``value`` purchases and revenue of each user.
+    earlier : the users of the last run, ascending, and their segments then.
+    value : the purchases and the revenue of each user.
     """
     earlier_users, earlier_ids = earlier
     before = np.zeros(len(users), np.int64)
@@ -98,7 +99,7 @@ def segment_rows(
 
 
 def _store(connection: Connection, rows: list[dict[str, Any]], users: Int64Array, labels: Int64Array) -> dict[str, Any]:
-    """Replace segments and members, and return what the job answers about it."""
+    """Replace segments and members, and return the job's answer about them."""
 
     def lines() -> Iterator[bytes]:
         for user, label in zip(users.tolist(), labels.tolist(), strict=True):
@@ -115,8 +116,8 @@ def _store(connection: Connection, rows: list[dict[str, Any]], users: Int64Array
 def segments(parameters: Segments) -> dict[str, Any]:
     """Find the segments and replace them in one transaction.
 
-    Returns the number of users with an event, the segments, and how many ended. With fewer than ``min_users`` users
-    there are no segments, and ``reason`` says so.
+    Returns the number of users with an event, the segments, and how many segments ended. With fewer than ``min_users``
+    users there are no segments, and ``reason`` says so.
     """
     with transaction(statement_timeout_s=0) as connection:
         packed = stored.read_behaviour(connection, parameters.days)

@@ -9,11 +9,11 @@ from shared.storage.answers import invalidation, popular_ranking
 from shared.storage.events import outbox, refunds
 from shared.storage.shopping import orders
 
-# seconds: longer than a checkout takes, and than a crashed request holds its Idempotency-Key, so that a client that
-# repeats the request in time still gets the order paid
+# seconds: longer than a checkout takes, and longer than a crashed request holds its Idempotency-Key, so that a client
+# that repeats the request in time still gets its order paid
 ABANDONED_S: Final = 120
 BATCH: Final = 100
-# more than a client can report in the same time, so that refunds of no order do not pile up
+# more than a client can report in the same time, so that refunds without an order do not pile up
 REJECTED_BATCH: Final = 100_000
 
 
@@ -23,13 +23,13 @@ class SettleOrders(Parameters):
 
 @job
 def settle_orders(_parameters: SettleOrders) -> dict[str, Any]:
-    """Cancel abandoned orders, restoring stock and cart, and have the payment provider release their payments.
+    """Cancel abandoned orders, restore stock and carts, and have the payment provider release their payments.
 
     Refunds that waited for their order are settled, and rejected after REFUND_WAIT. Returns the numbers of orders
     cancelled, payments released, refunds settled and rejected, and whether the provider answered.
     """
     cancelled = 0
-    # a transaction per order: a failure does not hold up the others, and locks on products are short
+    # one transaction per order: a failure does not hold up the others, and products are locked only briefly
     for order_id in orders.list_abandoned(ABANDONED_S, BATCH):
         with transaction() as connection:
             moved = orders.give_up(connection, order_id, "payment never confirmed", charged=True)

@@ -38,9 +38,9 @@ from shared.storage.recommending import models, request_histories
 
 log = logging.getLogger(__name__)
 
-# The answers that the model is chosen for.
+# The kind of answers that the model is chosen for.
 REPEATS: Final[Repeats] = "exclude"
-# The algorithms of a shop that is trained on Spark.
+# The algorithms that Spark can train.
 SCALABLE: Final = {name: space for name, space in SPACES.items() if name in RECIPES}
 
 
@@ -51,7 +51,7 @@ class Similarity(Parameters):
 
 
 def find_training_obstacle(history: History) -> str | None:
-    """Return why no model can learn from this history, None if one can."""
+    """Return why no model can learn from this history; None if one can."""
     if len(history) == 0:
         return "no events of active products in the lookback period"
     if len(history.user_ids) < MIN_CO_OCCURRENCE:
@@ -62,7 +62,7 @@ def find_training_obstacle(history: History) -> str | None:
 
 
 def trains_on_spark(pairs: int) -> bool:
-    """Return whether SIMILARITY_ENGINE has a shop of this many pairs of a user and a product trained on Spark."""
+    """Return whether, by SIMILARITY_ENGINE, a shop with this many pairs of user and product is trained on Spark."""
     engine = settings().similarity_engine
     return engine == "spark" or (engine == "auto" and pairs >= settings().spark_from_pairs)
 
@@ -73,7 +73,7 @@ def report_trial(trial: Trial) -> None:
 
 
 def read_active(model: models.Model, spaces: Mapping[str, Space]) -> ActiveVersion | None:
-    """Return what the active version knows; None if this release, or Spark, cannot fit it again."""
+    """Return what the active version stores; None if this release, or Spark, cannot fit it again."""
     active = read_version(model.version, model.algorithm, model.parameters, model.metrics, spaces)
     if active is None:
         log.warning("model unknown", extra={"version": model.version, "algorithm": model.algorithm})
@@ -95,7 +95,7 @@ def find_stored_obstacle(
     shares: tuple[float, ...],
     spaces: Mapping[str, Space],
 ) -> str | None:
-    """Return why the stored neighbours of the active version should stay; None if they should not."""
+    """Return why to keep the active version's stored neighbours; None if the choice should replace them."""
     if (history.times > then.until).sum() < STORED_USERS_MIN:
         return None
     stored = unpack_rows(history.product_ids, models.read_neighbours(active.version), NEIGHBOURS)
@@ -116,14 +116,14 @@ def find_stored_obstacle(
 
 @job
 def similarity(parameters: Similarity) -> dict[str, Any]:
-    """Publish the best model of the shop's history; the active model stays if there is nothing to learn.
+    """Publish the best model for the shop's history; the active model is kept if there is nothing to learn.
 
-    Algorithms are tuned on the history's last days, through the serving formula, for answers of new products; see
-    jobs/tuning/selection.py. Histories count by their length as the shop's requests do. The search starts from the
+    Algorithms are tuned on the history's last days, through the serving formula, for answers with new products; see
+    jobs/tuning/selection.py. Histories are weighted by length as in the shop's requests. The search starts from the
     active version's values, and no worse model replaces it (docs/decisions/0035-warm-start.md).
 
-    A shop for SIMILARITY_ENGINE's Spark has its model chosen on a sample of users, among the algorithms that Spark
-    trains. The job then submits the training on everyone, and ``finish_training`` publishes it.
+    If SIMILARITY_ENGINE has the shop trained on Spark, the model is chosen on a sample of users, among the algorithms
+    that Spark can train. The job then submits the training on all users, and ``finish_training`` publishes the result.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     since = history_start(settings().similarity_lookback_days, settings().all_history_below)

@@ -20,10 +20,10 @@ from shared.storage.recommending import active_users, answer_products
 from shared.storage.recommending.active_users import ActiveUser
 from shared.storage.recommending.candidates import read_candidates_of
 
-# Users whose candidates one statement reads, and statements that run at the same time.
+# The number of users whose candidates one statement reads, and of statements that run at the same time.
 USERS_AT_ONCE: Final = 50
 THREADS: Final = 3
-# A file of users of ids above the first number, up to the second.
+# The name of a file: its users have ids above the first number, up to the second.
 PART: Final = re.compile(r"part-(\d{12})-(\d{12})\.parquet")
 SCHEMA: Final = pa.schema(
     [
@@ -74,8 +74,8 @@ def find_end(names: list[str], first: int) -> int | None:
 def recommend(users: list[ActiveUser], parameters: UserRecommendations, sold_out: Set[int]) -> list[Row]:
     """Return the recommendations of these users, by user, best first.
 
-    Products in stock come first in an answer without a filter, which reads fewer candidates than one with a filter. So
-    the filter is for the users whose answer would be too short without the products that are sold out.
+    An answer without a filter ranks products in stock first and reads fewer candidates than one with a filter. So the
+    filter is used only for users whose answer would be too short without the products that are sold out.
     """
     answers = _select(users, parameters, in_stock=False)
     if parameters.in_stock:
@@ -109,7 +109,7 @@ def in_chunks(users: list[ActiveUser]) -> Iterator[list[ActiveUser]]:
 
 
 def as_parquet(rows: list[Row], updated_at: datetime, external_ids: Mapping[int, str]) -> bytes:
-    """Return a Parquet file of SCHEMA; ``external_ids`` are the shop's own ids of the products, by ours."""
+    """Return a Parquet file with SCHEMA; ``external_ids`` maps Aisle's product ids to the shop's own."""
     table = pa.table(
         {
             "user_id": [row.user_id for row in rows],
@@ -128,10 +128,10 @@ def as_parquet(rows: list[Row], updated_at: datetime, external_ids: Mapping[int,
 
 @job
 def user_recommendations(parameters: UserRecommendations) -> dict[str, Any]:
-    """Write the recommendations of all active users, as GET /recommendations would answer, in files of many users.
+    """Write the recommendations of all active users, as GET /recommendations would answer, many users per file.
 
-    The answers are not logged: what emails achieve is not attributed to them. A run on the same day with the same
-    destination leaves the files that are there, and goes on after them; delete the day's folder to write it anew.
+    The answers are not logged, so purchases after emails are not attributed to them. A run on the same day with the
+    same destination keeps the existing files and continues after them; delete the day's folder to write it anew.
     """
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=parameters.active_days)

@@ -1,1 +1,1 @@
-"""Input of training: histories, their weighting, the catalog, files of events, and rows for COPY."""
+"""The input of training: histories, their weighting, the catalog, files of events, and rows for COPY."""

@@ -19,7 +19,7 @@ class Catalog:
     categories, brands : int64, shape (n_items,), codes, -1 where unknown.
     tags : shape (n_items, n_tags), 1 where a product has a tag.
     prices : float64, shape (n_items,), 0 where unknown.
-    groups : shape (n_items,), codes of the groups of variants, -1 for none; None where no product has variants.
+    groups : shape (n_items,), codes of the groups of variants, -1 for none; None if no product has variants.
     """
 
     categories: Int64Array

@@ -1,4 +1,4 @@
-"""Storing a catalog chunk by chunk, and counting what became of its rows. Shared by import_catalog and import_feeds."""
+"""Stores a catalog chunk by chunk, and counts what became of its rows. Shared by import_catalog and import_feeds."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +21,8 @@ from shared.tables.reports import LeftOut
 MAX_ERRORS_REPORTED: Final = 1000
 MAX_REPEATED_REPORTED: Final = 1000
 MAX_PRODUCTS_REPORTED: Final = 1000
-# A chunk is a transaction, which locks the products that it changes: others wait for no longer than about this. It has
-# fewer rows where they take longer.
+# A chunk is a transaction, which locks the products that it changes: others wait no longer than about CHUNK_S. If rows
+# take longer, a chunk has fewer of them.
 ROWS_PER_CHUNK: Final = 500
 CHUNK_S: Final = 1.0
 
@@ -31,8 +31,8 @@ CHUNK_S: Final = 1.0
 class CatalogImport:
     """One import: its counts and its report.
 
-    on_progress : takes the counts after each chunk. in_chunk : writes more in each chunk's transaction.
-    needs_ids : refuse rows without an ``external_id``, which a second run would store again.
+    on_progress : called with the counts after each chunk.  in_chunk : writes more in each chunk's transaction.
+    needs_ids : whether to refuse rows without an ``external_id``, which a second run would store again.
     """
 
     on_progress: Callable[[dict[str, int]], None] = lambda _counts: None
@@ -44,9 +44,9 @@ class CatalogImport:
     errors: list[RowError] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
     repeated: list[Repeated] = field(default_factory=list)
-    # both ids of the first rows that were stored
+    # both ids of the products in the first rows that were stored
     products: list[dict[str, Any]] = field(default_factory=list)
-    # ids of rows that were rejected, and how many of those have none that can be read
+    # external ids of the rejected rows, and the number of rejected rows without a readable one
     rejected_ids: set[str] = field(default_factory=set)
     rejected_without_id: int = 0
     catalog: ProductRows = field(default_factory=ProductRows)
@@ -54,15 +54,15 @@ class CatalogImport:
 
     @property
     def used(self) -> int:
-        """Rows that were neither rejected nor replaced by a later row."""
+        """The number of rows that were neither rejected nor replaced by a later row."""
         return self.counts["rows"] - self.counts["rejected"] - self.counts["repeated"]
 
     def run(self, catalog: ProductRows, *, is_dry: bool = False) -> list[dict[str, Any]]:
         """Store the catalog's rows, or with ``is_dry`` only read them, and return the first products.
 
-        Chunks that were stored stay when the source breaks off. Raises InvalidRequest when it does, or when no row can
-        be used; both have the report's members. Raises Unavailable when the database fails; its detail says how many
-        rows are stored.
+        If the source breaks off, the chunks stored until then are kept. Raises InvalidRequest if it does, or if no row
+        can be used; either way the error has the report's members. Raises Unavailable if the database fails; its detail
+        says how many rows are stored.
         """
         self.catalog = catalog
         first_products: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ class CatalogImport:
         return first_products
 
     def take(self, chunk: list[Row | list[RowError]], *, is_dry: bool = False) -> list[Row]:
-        """Store a chunk of rows in a transaction, and return those that were not refused before."""
+        """Store a chunk of rows in a transaction, and return those that passed the checks before it."""
         good = self._sorted_out(chunk)
         self._store(chunk, good, is_dry=is_dry)
         self.on_progress(dict(self.counts))
@@ -172,7 +172,7 @@ class CatalogImport:
 
 @contextmanager
 def recorded_failure(import_id: int, work: CatalogImport) -> Iterator[None]:
-    """Record an import as failed, with the report so far, when the block raises; the error is raised again."""
+    """Record an import as failed, with the report so far, if the ``with`` block raises; the error is raised again."""
     try:
         yield
     except BaseException as error:
@@ -182,7 +182,7 @@ def recorded_failure(import_id: int, work: CatalogImport) -> Iterator[None]:
 
 
 def hide_vanished(feed: Mapping[str, Any], work: CatalogImport, import_id: int) -> dict[str, Any]:
-    """Hide the products that vanished from a feed, and return what was done and why it was not."""
+    """Hide the products that vanished from a feed, and return how many were hidden, and why if none were."""
     if work.rejected_without_id:
         reason = "Nothing was hidden: refused rows without a readable external_id may be the missing products."
         return {"known": None, "gone": None, "hidden": 0, "reason": reason}

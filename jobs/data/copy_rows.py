@@ -1,4 +1,4 @@
-"""Arrays of events as the CSV that ``bulk_loading.append`` takes, and ids derived from events. Needs pyarrow."""
+"""Arrays of events as the CSV that ``bulk_loading.append`` expects, and ids derived from events. Needs pyarrow."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def mix(values: npt.NDArray[Any], seed: int = 0) -> UInt64:
 def event_ids(order: npt.NDArray[Any], high_bits: UInt64, low_bits: UInt64) -> pa.Array:
     """Return UUIDs (RFC 9562, version 8) as 32 hexadecimal digits, shape (n,).
 
-    order : sort key of 48 bits, such as milliseconds: ids that arrive in order grow the index at its edge.
+    order : sort key of 48 bits, such as milliseconds: ids in ascending order extend the index only at its end.
     high_bits, low_bits : 12 and 62 bits that distinguish events of the same ``order``.
     """
     high = (order.astype(np.uint64) << np.uint64(16)) | np.uint64(0x8000) | (high_bits & np.uint64(0xFFF))
@@ -40,7 +40,7 @@ def event_ids(order: npt.NDArray[Any], high_bits: UInt64, low_bits: UInt64) -> p
 
 
 def streams(columns: Mapping[str, Any], rows: int = 500_000) -> Iterator[io.BytesIO]:
-    """Yield CSV for ``bulk_loading.append``, ``rows`` at a time. Omitted columns are empty; an omitted quantity is 1.
+    """Yield CSV for ``bulk_loading.append``, ``rows`` at a time. Omitted columns are empty, but the quantity is 1.
 
     ``columns`` are arrays of one length, by the names of ``bulk_loading.COLUMNS``. ``occurred_at`` is datetime64, UTC.
     """

@@ -1,7 +1,7 @@
 """Event histories as chunks of text cells, from CSV, JSON lines or Parquet. For jobs: needs pandas and pyarrow.
 
-A chunk is a frame of the columns of ``event_rows.COLUMNS`` that the file has, with its rows' numbers: the line of the
-file, the first being 1 (a CSV's header), or the row of a Parquet file, from 1.
+A chunk is a frame with those columns of ``event_rows.COLUMNS`` that the file has, and the numbers of its rows: lines of
+the file, from 1 (a CSV's header), or rows of a Parquet file, from 1.
 """
 
 import io
@@ -33,23 +33,23 @@ IDS: Final = ("user_id", "external_id", "product_id", "session_id", "event_id")
 
 @dataclass
 class Chunk:
-    """Rows as text cells with their numbers, and the rows that could not be read, with the reason."""
+    """Rows as text cells with their numbers, and the rows that could not be read, with the reasons."""
 
     rows: pd.DataFrame
     numbers: npt.NDArray[np.int64]
     broken: list[tuple[int, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Return how many rows were read."""
+        """Return the number of rows that were read."""
         return len(self.numbers) + len(self.broken)
 
 
 @dataclass
 class EventFile:
-    """A history as it is read.
+    """A history that is being read.
 
     chunks : at most ``chunk_rows`` rows each.
-    ignored : columns that were not read, complete when the chunks are.
+    ignored : columns that were not read; complete once all chunks have been read.
     read_as : how a CSV was read: separator, encoding and decimal mark.
     """
 
@@ -59,7 +59,7 @@ class EventFile:
 
 
 def check_columns(columns: Columns, resolved: Resolved, names: list[str], fixed: set[str]) -> None:
-    """Raise InvalidRequest when a column is missing that every event needs and that is not ``fixed`` by an option."""
+    """Raise InvalidRequest if a column that every event needs is missing and not ``fixed`` by an option."""
     missing = [name for name in REQUIRED if name not in resolved.positions and name not in fixed]
     products = [name for name in ("product_id", "external_id") if name in columns.fields]
     if not set(products) & set(resolved.positions):
@@ -71,16 +71,16 @@ def check_columns(columns: Columns, resolved: Resolved, names: list[str], fixed:
         )
 
 
-# times beyond are refused anyway, and neither Python nor pandas can write them
+# times outside this range are refused anyway, and neither Python nor pandas can write them
 _CALENDAR: Final = tuple(int(datetime(*day, tzinfo=UTC).timestamp()) for day in ((2, 1, 1), (9999, 12, 31)))
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6}
 
 
 def _within_calendar(array: Any) -> Any:
-    """Return times as they are, or the nearest one that the calendar has."""
+    """Return times unchanged, or the nearest time in ``_CALENDAR`` for those outside it."""
     factor = _PER_SECOND.get(array.type.unit)
     if factor is None:
-        # nanoseconds end in 2262
+        # 64-bit nanoseconds end in 2262, within the calendar
         return array
     first, last = (pa.scalar(second * factor, pa.int64()) for second in _CALENDAR)
     numbers = pc.max_element_wise(array.cast(pa.int64()), first, skip_nulls=False)
@@ -88,9 +88,9 @@ def _within_calendar(array: Any) -> Any:
 
 
 def _text(array: Any, name: str) -> Any:
-    """Return a column as text cells, None where empty; times stay times."""
+    """Return a column as text cells, None where empty; times remain times."""
     if name == "timestamp" and is_small_float(array.type):
-        raise InvalidRequest(f"The source's column for timestamp holds {array.type}, in which no time is exact.")
+        raise InvalidRequest(f"The source's column for timestamp holds {array.type}, which is too imprecise for times.")
     array = ids(array) if name in IDS else plain(array)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("s" if pa.types.is_date32(array.type) else "ms"))
@@ -100,7 +100,7 @@ def _text(array: Any, name: str) -> Any:
     if pa.types.is_boolean(kind) or (pa.types.is_nested(kind) and name != "metadata"):
         raise InvalidRequest(f"The source's column for {name} holds {kind}, not text, numbers or times.")
     if pa.types.is_nested(kind):
-        # only the fields that a row has: a struct column has all of them in every row
+        # keep only the fields that a row has: in a struct column every row has all of them
         objects = (dict(value) if pa.types.is_map(kind) and value else value for value in array.to_pylist())
         given = [
             {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
@@ -108,7 +108,7 @@ def _text(array: Any, name: str) -> Any:
         ]
         return pd.Series([orjson.dumps(value, default=str).decode() if value else None for value in given], dtype="str")
     if pa.types.is_floating(array.type):
-        # whole numbers with gaps are floats in many files
+        # many files store integers as floats because some are missing
         values = array.to_pandas()
         whole = values.notna() & (values % 1 == 0) & (values.abs() < MAX_EXACT_FLOAT)
         return pd.Series(
@@ -159,7 +159,7 @@ def _read_csv(
 
 
 def _quantities(cells: "pd.Series[Any]", decimal: str | None) -> "pd.Series[Any]":
-    """Return numbers as Python writes them; what is no number stays as it is, to be refused."""
+    """Return numbers in Python's notation; anything else is unchanged, to be refused later."""
     odd = cells.notna() & ~cells.str.fullmatch("[0-9]+", na=False)
     if odd.any():
         cells = cells.copy()
@@ -168,7 +168,7 @@ def _quantities(cells: "pd.Series[Any]", decimal: str | None) -> "pd.Series[Any]
 
 
 def _cell(name: str, value: Any) -> str | None:
-    """Return a JSON value as a text cell. Raises ValueError where the column cannot hold it."""
+    """Return a JSON value as a text cell. Raises ValueError if the column cannot hold it."""
     if name in IDS:
         try:
             return id_of(value)
@@ -259,9 +259,11 @@ def open_events(
     options: TextOptions | None = None,
     fixed: set[str] | None = None,
 ) -> EventFile:
-    """Open a history. ``fixed``: columns that an option gives for all rows.
+    """Open a history.
 
-    Raises InvalidRequest, also while it is read, when the file is not of this format or lacks a column.
+    fixed : columns whose value an option gives for all rows.
+
+    Raises InvalidRequest, possibly only while chunks are read, if the file is not of this format or lacks a column.
     """
     read = {"csv": _read_csv, "jsonl": _read_json_lines, "parquet": _read_parquet}[form]
 

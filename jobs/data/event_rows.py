@@ -1,4 +1,4 @@
-"""Check rows of a history by the rules of shared/domain/events.py and shared/tables, a column at a time.
+"""Checks rows of a history by the rules of shared/domain/events.py and shared/tables, one column at a time.
 
 Cells arrive as text, None where empty. A bad row has one reason: the first check that it fails. Needs pandas.
 """
@@ -33,11 +33,11 @@ REQUIRED: Final = ("user_id", "event_type", "timestamp")
 OPTIONAL: Final = ("product_id", "external_id", "session_id", "quantity", "metadata", "event_id")
 COLUMNS: Final = REQUIRED + OPTIONAL
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-# what pandas reads as it is; other ways of writing are turned into this first
+# the notations that pandas reads; others are first converted to these
 _PLAIN_ZONED: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)"
 _PLAIN_LOCAL: Final = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?"
 _ZONED_RANGE: Final = (pd.Timestamp("0002-01-01"), pd.Timestamp("9998-12-31"))
-# splits fields where text cannot
+# separates fields: a character that no text contains
 _FIELD: Final = "\x1f"
 _NO_TIME: Final[dict[str, str]] = {
     "auto": "timestamp is neither an ISO 8601 time nor seconds, milliseconds or microseconds since 1970",
@@ -52,10 +52,10 @@ _NO_TIME: Final[dict[str, str]] = {
 class EventRules:
     """Options for the rows of a history.
 
-    unit : how times are written; "auto" takes ISO 8601 and epoch numbers of any unit, by their size.
-    zone : of times that name none.
-    event_types : names of event types beside the usual ones, as ``name_key`` writes them.
-    event_type : of every row of a file that has no such column.
+    unit : how times are written; "auto" accepts ISO 8601 and epoch numbers, whose unit is inferred from their size.
+    zone : time zone of times without one.
+    event_types : names of event types in addition to the usual ones, as ``name_key`` returns them.
+    event_type : type of all rows, for a file without such a column.
     earliest : events before it are refused.
     """
 
@@ -70,9 +70,9 @@ class EventRules:
 class Checked:
     """The rows of a chunk after the checks.
 
-    events : the good rows, in the columns of ``bulk_loading.COLUMNS``.
-    rejected : (row, reason) of the others.
-    zoneless : the numbers of good rows whose times name no zone.
+    events : the good rows, with the columns of ``bulk_loading.COLUMNS``.
+    rejected : (row number, reason) of the other rows.
+    zoneless : the numbers of the good rows whose times have no time zone.
     """
 
     events: pd.DataFrame
@@ -81,7 +81,7 @@ class Checked:
 
 
 def _normal(cells: "pd.Series[Any]", plain: "pd.Series[bool]") -> "pd.Series[Any]":
-    """Rewrite times that are not plain, as pandas reads them: ``10:00:00 UTC``, ``10:00:00 +0100``, ``10:00:00,5``."""
+    """Rewrite times such as ``10:00:00 UTC``, ``10:00:00 +0100`` or ``10:00:00,5`` in a notation that pandas reads."""
     odd = cells.notna() & ~plain
     if odd.any():
         written = cells[odd].str.upper().str.replace(r" ?(?:UTC|GMT)$", "Z", regex=True)
@@ -92,8 +92,8 @@ def _normal(cells: "pd.Series[Any]", plain: "pd.Series[bool]") -> "pd.Series[Any
 
 
 def _localized(times: "pd.Series[Any]", zone: tzinfo) -> "pd.Series[Any]":
-    """Return times of a zone in UTC. An hour that the clocks show twice is the first; a skipped one is the next."""
-    # in the first and the last year of the calendar a zone may lead out of it; such a time is refused anyway
+    """Return local times of a zone in UTC. A time that occurs twice is the first; a skipped one moves to the next."""
+    # near the ends of the calendar, conversion may leave it; such times are refused anyway
     near = times.where(times.between(*_ZONED_RANGE))
     localized = near.dt.tz_localize(zone, ambiguous=np.ones(len(times), bool), nonexistent="shift_forward")
     instants: pd.Series[Any] = localized.dt.tz_convert("UTC").dt.as_unit("us")
@@ -101,7 +101,7 @@ def _localized(times: "pd.Series[Any]", zone: tzinfo) -> "pd.Series[Any]":
 
 
 def _instants(cells: "pd.Series[Any]", rules: EventRules) -> tuple["pd.Series[Any]", "pd.Series[bool]"]:
-    """Return the times in UTC, NaT where a cell is none, and which cells name no zone."""
+    """Return the times in UTC, NaT where a cell is not a time, and a mask of the cells without a time zone."""
     nowhere = pd.Series(False, index=cells.index)
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         zoned_times: pd.Series[Any] = cells.dt.tz_convert("UTC").dt.as_unit("us")
@@ -142,7 +142,7 @@ def _epochs(cells: "pd.Series[Any]", unit: TimestampUnit) -> "pd.Series[Any]":
 
 
 def _event_types(cells: "pd.Series[Any]", mapping: Mapping[str, EventType]) -> "pd.Series[Any]":
-    """Return Aisle's names of the event types, None where a name is not known."""
+    """Return Aisle's names of the event types, None where a name is unknown."""
     names = {name: event_type_of(name, mapping) for name in cells.dropna().unique()}
     return cells.map({name: kind.value for name, kind in names.items() if kind is not None}).astype("str")
 
@@ -161,9 +161,9 @@ def _text_problem(cells: "pd.Series[str]", most: int) -> "pd.Series[bool]":
 
 
 def _metadata(text: str, with_quantity: bool) -> tuple[int | None, str | None]:
-    """Return the quantity that metadata names, and what is wrong with the metadata.
+    """Return the quantity given in the metadata, and what is wrong with the metadata; None where there is neither.
 
-    ``with_quantity``: the event is about pieces, and ``quantity`` is their number.
+    with_quantity : whether ``quantity`` in the metadata is the event's number of pieces.
     """
     try:
         value = orjson.loads(text)
@@ -182,9 +182,9 @@ def _metadata(text: str, with_quantity: bool) -> tuple[int | None, str | None]:
 
 
 def _derived(events: pd.DataFrame) -> list[str]:
-    """Return ids of rows that have none, derived from all values of a row: the same row is the same event.
+    """Return ids for rows without one, derived from all values of the row, so that equal rows are one event.
 
-    Version 8 of RFC 9562, its first 48 bits the time: a history's ids arrive in order.
+    They are UUIDs of version 8 (RFC 9562) whose first 48 bits are the time, so that a history's ids ascend with it.
     """
     millis = events["occurred_at"].astype("int64") // 1000
     micros = events["occurred_at"].astype("int64").astype(str)
@@ -200,7 +200,7 @@ def _derived(events: pd.DataFrame) -> list[str]:
             "metadata",
         )
     ]
-    # as a frame: pandas also joins a list of columns, but its type stubs do not know that
+    # as a frame: pandas also accepts a list of columns, but its type stubs do not
     content = parts[0].str.cat(pd.concat([*parts[1:], micros], axis=1), sep=_FIELD)
     ids = []
     for time, text in zip(millis, content, strict=True):
@@ -213,9 +213,9 @@ def _derived(events: pd.DataFrame) -> list[str]:
 def check(
     rows: pd.DataFrame, numbers: npt.NDArray[np.int64], rules: EventRules | None = None, now: datetime | None = None
 ) -> Checked:
-    """Check rows of text cells (columns out of COLUMNS) that have these row numbers.
+    """Check rows of text cells, whose columns are some of COLUMNS, with these row numbers.
 
-    ``timestamp`` may also be of a datetime type. Linear in the rows, about 5 µs each.
+    ``timestamp`` may also be of a datetime type. Takes about 5 µs per row.
     """
     rules = rules or EventRules()
     rows = rows.reset_index(drop=True)
@@ -223,9 +223,9 @@ def check(
     rows = pd.concat([rows, missing], axis=1)
     for name in ("user_id", "external_id", "product_id", "session_id"):
         rows[name] = _plain_id(rows[name])
-    # products are stored under this form; ids of users, sessions and events stay as they are
+    # external ids are stored in this form; ids of users, sessions and events are unchanged
     rows["external_id"] = rows["external_id"].str.normalize("NFC")
-    # a missing id of an event would make all of them one event
+    # markers of missing values are not ids: they would make all such rows one event
     rows["event_id"] = rows["event_id"].mask(rows["event_id"].isin(MISSING))
     if rules.event_type is not None:
         rows["event_type"] = rows["event_type"].fillna(rules.event_type.value)
@@ -236,7 +236,7 @@ def check(
     product = product.where((product >= 1) & (product <= 2**53 - 1))
     whole = rows["quantity"].str.fullmatch(r"\+?[0-9]{1,15}(?:\.0*)?", na=False)
     quantity = pd.to_numeric(rows["quantity"].where(whole), errors="coerce")
-    # 3.0 says what 3 says
+    # 3.0 means 3
     rows["quantity"] = rows["quantity"].str.replace(r"\.0*$", "", regex=True).where(whole, rows["quantity"])
     at, zoneless = _instants(rows["timestamp"], rules)
     latest = (now or datetime.now(UTC)) + MAX_CLOCK_SKEW
@@ -254,7 +254,7 @@ def check(
 
     refuse(rows["user_id"].isna(), "no user_id")
     refuse(_text_problem(rows["user_id"], 255), "user_id is longer than 255 or has control characters")
-    # a history has few different ids of this kind, and many users
+    # check distinct ids only: there are fewer than rows
     shared = [user_id for user_id in rows["user_id"].dropna().unique() if is_shared(user_id)]
     refuse(rows["user_id"].isin(shared), "user_id is not the id of a single user", rows["user_id"])
     refuse(rows["user_id"].str.fullmatch(SHORTENED, na=False), f"user_id {SHORTENED_ID}", rows["user_id"])
@@ -266,7 +266,7 @@ def check(
     refuse(at > latest, "timestamp is in the future", rows["timestamp"])
     refuse(
         rows["product_id"].notna() & product.isna(),
-        "product_id is not a number of Aisle's; read the shop's own ids with columns=external_id",
+        "product_id is not an id of Aisle's; read the shop's own ids with columns=external_id",
         rows["product_id"],
     )
     refuse(_text_problem(rows["external_id"], 255), "external_id is longer than 255 or has control characters")
@@ -294,7 +294,7 @@ def check(
             "position": numbers,
             "user_key": rows["user_id"],
             "external_id": rows["external_id"],
-            # an id of the shop's own wins
+            # the shop's own id takes precedence
             "product_id": product.where(rows["external_id"].isna()).astype("Int64"),
             "product_text": rows["product_id"],
             "event_type": kind,

@@ -1,4 +1,4 @@
-"""Fetching a scheduled feed completely before any of it is read, unless it is the file of the last run."""
+"""Fetches a scheduled feed completely before any of it is read, unless it has not changed since the last run."""
 
 import base64
 import hashlib
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from shared.clients import feed_secrets, http_files, sources
 from shared.errors import InvalidRequest
 
-# below this the file waits in memory
+# a file below this size is held in memory, a larger one on disk
 SPOOLED_BYTES: Final = 16_777_216
 
 
 @dataclass(frozen=True)
 class FeedFile:
-    """A fetched feed, and what it is recognised by."""
+    """A fetched feed, and the marks by which the next run recognises it."""
 
     file: IO[bytes]
     etag: str | None
@@ -29,7 +29,7 @@ class FeedFile:
 
 
 def _authorised(url: str, secret: str | None) -> tuple[str, str | None]:
-    """Return the URL to fetch and the header Authorization, by what the feed's secret says."""
+    """Return the URL to fetch and the Authorization header, depending on the form of the feed's secret."""
     if secret is None:
         return url, None
     if secret.startswith("?"):
@@ -47,7 +47,7 @@ def fetched(
 ) -> Iterator[FeedFile | None]:
     """Fetch a feed and yield it; None if it is the file that ``etag``, ``last_modified`` and ``digest`` describe.
 
-    Raises InvalidRequest when it cannot be fetched completely. The message never has the secret.
+    Raises InvalidRequest if it cannot be fetched completely. The message never contains the secret.
     """
     secret = feed_secrets.read_secret(credentials) if credentials is not None else None
     with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as copy:
@@ -69,13 +69,13 @@ def fetched(
 def _copy(
     url: str, secret: str | None, conditions: dict[str, str | None], copy: IO[bytes]
 ) -> tuple[str | None, str | None, str]:
-    """Write the file at a URL to ``copy``, and return its entity tag, its time and its digest."""
+    """Write the file at a URL to ``copy``, and return its entity tag, its time of modification and its digest."""
     address, authorization = _authorised(sources.checked(url), secret)
     if urlsplit(address).scheme in ("http", "https"):
         headers = {name: value for name, value in conditions.items() if value}
         source: Any = sources.open_http(address, authorization, headers)
     else:
-        # feeds are in ordinary buckets, as in sources.opened
+        # feeds are in ordinary buckets, without hierarchical namespaces, as in sources.opened
         os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         import fsspec
 
@@ -89,7 +89,7 @@ def _copy(
 
 
 def _without(secret: str | None, text: str) -> str:
-    """Return a message without the secret, in any form in which it was sent."""
+    """Return a message with the secret removed, in every form in which it was sent."""
     for part in {secret, (secret or "").lstrip("?"), *(secret or "").replace("=", ":").split(":")} - {None, ""}:
         if part and len(part) >= 4:
             text = text.replace(part, "…")

@@ -1,4 +1,4 @@
-"""Events and products from files, for evaluation without a running system."""
+"""Reads events and products from files, for evaluation without a running system."""
 
 import io
 from collections.abc import Iterator
@@ -47,9 +47,9 @@ class UnreadableFile(ValueError):
 class EventFile:
     """The events of a file with their ids as text, before they become codes.
 
-    users, items : shape (n_events,). weights : above 0. times : in UTC.
-    rows : how many rows the file has. left_out : those that are no events, by reason.
-    times_without_zone : how many events name no zone. ignored : columns that were not read.
+    users, items : shape (n_events,).  weights : above 0.  times : in UTC.
+    rows : number of rows in the file.  left_out : the rows that were left out, by reason.
+    times_without_zone : number of events whose time has no zone.  ignored : columns that were not read.
     """
 
     path: str
@@ -64,7 +64,7 @@ class EventFile:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many rows were left out, by reason."""
+        """The number of rows that were left out, by reason."""
         return dict(self.left_out.counts)
 
     def report(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class EventFile:
 
 @contextmanager
 def _opened(path: str) -> Iterator[io.BufferedIOBase]:
-    """Open a file of this machine, decompressed. Raises UnreadableFile, also for what its reader finds wrong."""
+    """Open a local file, decompressed. Raises UnreadableFile, also for errors of the code that reads it."""
     if not Path(path).is_file():
         raise UnreadableFile(f"{path}: there is no such file")
     try:
@@ -97,7 +97,7 @@ def _format(path: str) -> sources.Format:
     try:
         return sources.format_of(path, None)
     except InvalidRequest:
-        # a name that says nothing: text
+        # the name does not give the format: read it as text
         return "csv"
 
 
@@ -111,7 +111,7 @@ def read_events(
 ) -> EventFile:
     """Read events from CSV, JSON lines or Parquet, by the rules of ``load_events``.
 
-    Left out and counted are the rows that ``load_events`` refuses, repeated events, and types that weigh nothing.
+    Rows that ``load_events`` refuses, repeated events, and events of types without a weight are left out and counted.
     Raises UnreadableFile.
     """
     rules = replace(rules or EventRules(), earliest=EARLIEST)
@@ -138,7 +138,7 @@ def read_events(
             weight = events["event_type"].map(weights)
             for number in events["position"][weight == 0]:
                 left_out.add(int(number), "event_type has no weight")
-            # 64 bits of the id tell the events of a file apart, in a tenth of the memory
+            # a 64-bit hash of the id tells the events of a file apart, in a tenth of the memory
             ids = pd.util.hash_array(events["event_id"].to_numpy(dtype=object))
             events = events.assign(weight=weight, event=ids)[weight > 0]
             parts.append(events[["user_key", "external_id", "weight", "occurred_at", "event", "position"]])
@@ -178,7 +178,7 @@ def _codes(values: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np
 def histories(*files: EventFile) -> tuple[list[History], NDArray[np.object_]]:
     """Return each file's events in common codes, and the items' ids, shape (n_items,).
 
-    The ids of the histories are the codes themselves: files may name users and items by any text.
+    The ids in the histories are the codes themselves, since ids in files may be any text.
     """
     user_names, users = _codes(np.concatenate([file.users for file in files]))
     item_names, items = _codes(np.concatenate([file.items for file in files]))
@@ -201,10 +201,10 @@ def histories(*files: EventFile) -> tuple[list[History], NDArray[np.object_]]:
 
 @dataclass(frozen=True)
 class CatalogFile:
-    """What a file says of the items of a history.
+    """The catalog of a history's items, read from a file.
 
-    rows : how many rows the file has. matched : how many items of the history it has a row of.
-    left_out : rows that are not used, by reason. unread : prices and groups of used rows that cannot be read.
+    rows : number of rows in the file.  matched : number of the history's items that have a row.
+    left_out : rows that are not used, by reason.  unread : prices and groups of used rows that cannot be read.
     """
 
     path: str
@@ -269,7 +269,7 @@ def _parquet_items(file: io.BufferedIOBase, columns: Columns, ignored: set[str])
         arrays = [(ids if name in IDS else plain)(batch.column(column)) for name, column in fields.items()]
         for values in pa.RecordBatch.from_arrays(arrays, names=list(fields)).to_pylist():
             row += 1
-            # NaN is no value
+            # NaN is a missing value
             yield row, {name: value if value == value else None for name, value in values.items()}
 
 
@@ -281,13 +281,13 @@ def _need_ids(positions: Any, names: list[str]) -> None:
 
 
 class _UnreadPrice(str):
-    """The text of a price that the rules for the file's numbers refuse."""
+    """The text of a price that is not a number in the file's format of numbers."""
 
     __slots__ = ()
 
 
 def _price(value: Any) -> float | None:
-    """Return a price, 0 where there is none, None where it is no number."""
+    """Return a price; 0 if there is none, None if it is not a number."""
     if value is None or (isinstance(value, str) and (not value.strip() or value.strip() in MISSING)):
         return 0.0
     if isinstance(value, str):
@@ -310,8 +310,8 @@ def read_catalog(
 ) -> CatalogFile:
     """Read the catalog of these items: an id and, if present, category, brand, price, tags and group of variants.
 
-    Tags are separated by ``|``, commas or semicolons (or lists). Of several rows of one item the last counts, as in an
-    import. Raises UnreadableFile.
+    Tags are separated by ``|``, commas or semicolons, or are a list. If an item has several rows, the last one counts,
+    as in an import. Raises UnreadableFile.
     """
     columns, options = columns or Columns(PRODUCT_COLUMNS), options or TextOptions()
     form = _format(path)
@@ -338,7 +338,7 @@ def read_catalog(
             except ValueError as error:
                 left_out.add(row, f"external_id {error}")
                 continue
-            # the form in which the events' reader gives it
+            # the form in which the reader of events returns it
             item = None if item is None else canonical_name(item)
             if item is None:
                 left_out.add(row, "no external_id")
@@ -382,7 +382,7 @@ def _labels(facts: list[dict[str, Any]], name: str) -> NDArray[np.int64]:
 
 def _split_tags(value: Any) -> set[str]:
     if isinstance(value, str):
-        # a list or separated as in an import, or by what histories for research use
+        # a list, or separated as in an import, or by the separators of research data sets
         is_usual = "|" in value or value.startswith('["')
         listed: list[Any] = split_list(value) if is_usual else value.replace(";", ",").split(",")
     else:

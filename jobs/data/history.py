@@ -11,14 +11,14 @@ from scipy import sparse
 from jobs.models.arrays import Float32Array, Int32Array, Int64Array, Matrix, TimeArray
 from shared.storage.events import interactions
 
-# Postgres stores timestamps as microseconds since this moment
+# Postgres stores timestamps as microseconds since this time
 EPOCH: Final = np.datetime64("2000-01-01T00:00:00", "us")
 DAY: Final = np.timedelta64(86_400_000_000, "us")
 
 
 @dataclass(frozen=True)
 class History:
-    """Weighted events as parallel arrays, with the ids of the users and products that their codes stand for.
+    """Weighted events as parallel arrays of codes, and the ids of users and products that these stand for.
 
     Attributes
     ----------
@@ -47,14 +47,14 @@ class History:
 
 
 def history_of(user_ids: Int64Array, product_ids: Int64Array, weights: Float32Array, times: TimeArray) -> History:
-    """Return the History of events given by their ids; all arrays of shape (n_events,)."""
+    """Return the History of events given by the ids of users and products; all arrays of shape (n_events,)."""
     distinct_users, users = np.unique(user_ids, return_inverse=True)
     distinct_products, items = np.unique(product_ids, return_inverse=True)
     return History(distinct_users, distinct_products, users.astype(np.int32), items.astype(np.int32), weights, times)
 
 
 def history_start(lookback_days: int, all_history_below: int) -> datetime | None:
-    """Return the time from which models learn; None in a shop with fewer events than ``all_history_below``."""
+    """Return the time since which events are used; None (all events) if there are fewer than ``all_history_below``."""
     is_large = interactions.has_at_least(all_history_below)
     return datetime.now(UTC) - timedelta(days=lookback_days) if is_large else None
 
@@ -65,10 +65,10 @@ def load_history(lookback_days: int, all_history_below: int) -> History:
 
 
 def read_history(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> History:
-    """Read the events of a time, of all users or of one in ``one_in``.
+    """Read the events of a period, of all users or of one in ``one_in`` users.
 
-    They are in the order of their times, then users, products and weights: the database promises none, and sums of
-    floating-point numbers depend on it.
+    They are sorted by time, then user, product and weight: the database guarantees no order, and sums of floating-point
+    numbers depend on it.
     """
     days = interactions.read_packed(since, until, one_in)
 

@@ -1,8 +1,8 @@
-"""Pulling a Medusa 2 server: its products by the Store API, as shoppers see them, and its orders by the Admin API.
+"""Pulls a Medusa 2 server's products from the Store API, as shoppers see them, and its orders from the Admin API.
 
-A pull reads what changed since the last one, page by page. After each page the feed's cursor says how far it has come,
-so a run that ends early continues where it was. Once in FULL_EVERY all products are read: that finds those that were
-deleted, and prices that changed with a price list, of which a product's time says nothing.
+A pull reads what changed since the last one, page by page. After each page the feed's cursor records the progress, so
+that after a run that ended early the next one continues there. Once every FULL_EVERY all products are read, which finds
+deleted products, and prices changed by a price list, which does not update a product's time.
 docs/decisions/0048-medusa.md has the reasons.
 """
 
@@ -27,12 +27,12 @@ from shared.tables.medusa import PRODUCT_FIELDS, products_of
 from shared.tables.product_values import Row, RowError
 
 FULL_EVERY: Final = timedelta(hours=6)
-# of the query of a feed's address: which prices and which products are pulled, where Medusa has several
+# parameters of a feed's address that choose the prices and the products to pull, if Medusa has several
 _CHOICES: Final = ("region_id", "sales_channel_id")
 
 
 class _Pull:
-    """A run: the feed, its cursor, and what was done."""
+    """One run: the feed, its cursor, and what was done."""
 
     def __init__(self, feed: Mapping[str, Any], medusa: Medusa, deadline: float) -> None:
         self.feed, self.medusa, self.deadline = feed, medusa, deadline
@@ -43,7 +43,7 @@ class _Pull:
         self.work: CatalogImport | None = None
 
     def save(self, connection: Connection, **state: Any) -> None:
-        """Note how far the pull has come, in the transaction of what it stored."""
+        """Record the progress of the pull, in the transaction that stores the data."""
         self.cursor |= state
         feeds.save_cursor(connection, self.feed, self.cursor)
 
@@ -52,7 +52,7 @@ class _Pull:
         return time.monotonic() > self.deadline
 
     def pull_products(self) -> bool:
-        """Store the products that changed, and return whether the pass came to its end."""
+        """Store the products that changed, and return whether the pass was completed."""
         state = dict(self.cursor.get("products") or {})
         now = datetime.now(UTC)
         if "offset" not in state and ("full_at" not in state or now - time_of(state["full_at"]) >= FULL_EVERY):
@@ -69,10 +69,10 @@ class _Pull:
         is_full = "since" not in state
         with self._importing() as importing:
             if is_full and state["mark"] is None:
-                # the products of the pass have the number of its first import
+                # all products of the pass are marked with the number of its first import
                 state["mark"] = importing.begin()
             for page in stream.pages():
-                # a page that was stored and not noted is stored again, which changes nothing
+                # a page whose progress was not recorded is stored again, which changes nothing
                 self._store(importing, page, int(state["mark"]))
                 with transaction() as connection:
                     done = state | {"offset": state["offset"] + len(page), "last_id": page[-1].get("id")}
@@ -120,7 +120,7 @@ class _Pull:
             outbox.publish_now(unsent)
 
     def pull_orders(self) -> bool:
-        """Report the orders that changed, and return whether the pass came to its end."""
+        """Report the orders that changed, and return whether the pass was completed."""
         state = dict(self.cursor.get("orders") or {})
         stream = Stream(self.medusa, "/admin/orders", "orders", ORDER_FIELDS, state)
         for page in stream.pages():
@@ -139,7 +139,7 @@ class _Pull:
 
 
 class _Importing:
-    """The import of a run, which is recorded once there is something to import."""
+    """The import of a run, recorded only once there is something to import."""
 
     def __init__(self, feed: Mapping[str, Any]) -> None:
         self.feed = feed
@@ -148,7 +148,7 @@ class _Importing:
         self._has_failed = False
 
     def begin(self) -> int:
-        """Record that the import has begun, if it is not recorded yet, and return its number."""
+        """Record that the import has begun, unless it is already recorded, and return its number."""
         if self.id is None:
             self.id = imports.begin("feed", self.feed["url"], self.feed["id"])
         return self.id
@@ -158,7 +158,7 @@ class _Importing:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the import as failed when the block raises."""
+        """Record the import as failed if the ``with`` block raises."""
         try:
             yield
         except BaseException as error:
@@ -176,9 +176,9 @@ class _Importing:
 
 
 def pull(feed: Mapping[str, Any], deadline: float) -> tuple[str, str]:
-    """Pull what changed since the last run, until ``deadline`` of the monotonic clock; return outcome and sentence.
+    """Pull what changed since the last run, until ``deadline`` on the monotonic clock; return the outcome and its text.
 
-    Raises InvalidRequest when Medusa cannot be read. What was stored stays, and the next run continues there.
+    Raises InvalidRequest if Medusa cannot be read. What was stored is kept, and the next run continues from there.
     """
     secret = feed_secrets.read_secret(feed["credentials"]).removesuffix(":")
     parts = urlsplit(feed["url"])

@@ -1,4 +1,4 @@
-"""Reading a Medusa 2 server by its Admin and Store APIs, and long lists so that a later run can continue."""
+"""Reads a Medusa 2 server through its Admin and Store APIs; the reading of a long list can continue in a later run."""
 
 import base64
 import io
@@ -17,11 +17,11 @@ from shared.errors import InvalidRequest
 from shared.tables.medusa import CATEGORY_FIELDS, category_paths
 
 PAGE: Final = 50
-# Rows of transactions that were open when the newest change was read have older times: they are read again.
+# Transactions that were open when the newest change was read may commit older times: this much is read again.
 OVERLAP: Final = timedelta(minutes=2)
-# how often a pass begins anew because rows were deleted while it went on
+# how many times a pass restarts because rows were deleted while it ran
 MAX_RESTARTS: Final = 3
-# objects of a page of a short list
+# objects per page of a short list
 SHORT_PAGE: Final = 200
 
 
@@ -35,7 +35,7 @@ class Medusa:
     chosen: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, path: str, *, is_store: bool = False, **query: Any) -> dict[str, Any]:
-        """Return an answer of the Admin API, or of the Store API. Raises InvalidRequest, which never has the secret."""
+        """Return an answer of the Admin or Store API. Raises InvalidRequest, whose text never contains the secret."""
         parts = urlsplit(self.url)
         address = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + path, urlencode(query), ""))
         headers = {"x-publishable-api-key": self.publishable_key} if is_store else {}
@@ -46,8 +46,8 @@ class Medusa:
         except (OSError, HTTPException, ValueError) as error:
             detail = str(error).replace(self.secret, "…")[:200] or type(error).__name__
             raise InvalidRequest(
-                f"source: {path} of Medusa cannot be read: {detail}. The address is that of the Medusa server, and the "
-                "secret holds one of its secret API keys."
+                f"source: {path} of Medusa cannot be read: {detail}. The address must be that of the Medusa server, "
+                "and the secret one of its secret API keys."
             ) from None
         if not isinstance(answer, dict):
             raise InvalidRequest(f"source: {path} is not an answer of Medusa's API.")
@@ -64,7 +64,7 @@ class Medusa:
 
     @cached_property
     def publishable_key(self) -> str:
-        """A publishable API key of the shop, of the chosen sales channel or else the oldest one that has a channel."""
+        """The oldest publishable API key of the chosen sales channel or, if none is chosen, of any channel."""
         wanted = self.chosen.get("sales_channel_id")
         for key in self.all("/admin/api-keys", "api_keys", type="publishable"):
             channels = {channel.get("id") for channel in _objects(key.get("sales_channels"))}
@@ -77,7 +77,7 @@ class Medusa:
 
     @cached_property
     def region_id(self) -> str:
-        """The region whose prices are taken: the chosen one, else the oldest with the shop's currency."""
+        """The region whose prices are used: the chosen one, or else the oldest with the shop's currency."""
         if wanted := self.chosen.get("region_id"):
             return wanted
         regions = list(self.all("/admin/regions", "regions", fields="id,currency_code"))
@@ -92,17 +92,17 @@ class Medusa:
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
-        """The names from the top to each category, by its id."""
+        """The path of names from the top to each category, by the category's id."""
         return category_paths(self.all("/admin/product-categories", "product_categories", fields=CATEGORY_FIELDS))
 
 
 @dataclass
 class Stream:
-    """One of Medusa's lists, read page by page in the order of its ids, from where the cursor says.
+    """One of Medusa's lists, read page by page in the order of ids, starting where the cursor points.
 
-    ``state`` holds ``since``, the time from which changes are read (null: everything), and while a pass goes on
-    ``until``, ``offset`` and ``last_id``. ``seen`` is the time of the newest change of the last pass: if nothing is
-    newer twice in a row, no page is read.
+    ``state`` is the cursor. It holds ``since``, the time from which changes are read (null: everything), and during a
+    pass ``until``, ``offset`` and ``last_id``. ``seen`` is the time of the newest change of the last pass: once a
+    further pass has found nothing newer, no page is read.
     """
 
     medusa: Medusa
@@ -114,9 +114,9 @@ class Stream:
     is_store: bool = False
 
     def pages(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the pages that are left of a pass, which begins if none goes on; afterwards ``state`` is the next one.
+        """Yield the remaining pages of a pass, or those of a new one; afterwards ``state`` is that of the next pass.
 
-        ``state`` says that a page is done only when the next one is requested.
+        ``state`` counts a page as done only when the next one is requested.
         """
         if "offset" not in self.state:
             newest = self._get(1, 0, "-updated_at", "id,updated_at")
@@ -124,7 +124,7 @@ class Stream:
             if until == self.state.get("seen"):
                 if self.state.get("is_quiet"):
                     return
-                # once more: a change that was being written when the last pass began may have an older time
+                # one more pass: a change that was being written when the last one began may have an older time
                 self.state["is_quiet"] = True
             else:
                 self.state["is_quiet"] = False
@@ -132,7 +132,7 @@ class Stream:
         restarts = 0
         while True:
             offset = self.state["offset"]
-            # with the last object of the page before: if it is not there, rows before it are gone
+            # include the last object of the page before: if it is not there, earlier rows have been deleted
             page = self._get(PAGE + bool(offset), max(0, offset - 1), "id", self.fields)
             if offset and (not page or page[0].get("id") != self.state["last_id"]) and restarts < MAX_RESTARTS:
                 restarts += 1
@@ -165,7 +165,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def time_of(text: Any) -> datetime:
-    """Return a time of an answer. Raises InvalidRequest."""
+    """Return a time in an answer. Raises InvalidRequest if it is not in ISO 8601."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ from shared.tables.csv_files import TextOptions, text_options
 
 
 class TableParameters(Parameters):
-    """A file and how it is written. Omitted options are detected in the file."""
+    """A file and its format. Options that are omitted are detected from the file."""
 
     source: str = Field(
         min_length=1, max_length=2000, description="gs://, s3://, https://; locally also a file's absolute path"

@@ -1,4 +1,4 @@
-"""Columns of Parquet files, whatever type a tool gave them, as types that the rules of shared/tables know."""
+"""Converts columns of Parquet files, whatever type a tool gave them, to types that the rules of shared/tables know."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def is_text(kind: Any) -> bool:
 
 
 def plain(array: Any) -> Any:
-    """Return a column with its text and UUIDs as text, and small floats as the shortest decimals of their precision.
+    """Return a column with text and UUIDs as text, and small floats as the shortest decimals of their precision.
 
     Raises ArrowInvalid for bytes that are not UTF-8.
     """
@@ -44,16 +44,16 @@ def plain(array: Any) -> Any:
 
 
 def is_small_float(kind: Any) -> bool:
-    """Return whether a column holds floats that are exact for whole numbers up to 2^24 at most."""
+    """Return whether a column holds floats that represent whole numbers exactly up to 2^24 at most."""
     import pyarrow as pa
 
     return bool(pa.types.is_float32(kind) or pa.types.is_float16(kind))
 
 
 def ids(array: Any) -> Any:
-    """Return a column of ids as ``plain`` does, floats as text.
+    """Return a column of ids as ``plain`` does, with floats as text.
 
-    One that is too large to be exact is in a form that the rules for ids refuse, such as ``1.2e+19``.
+    Floats too large to be exact are written in a form that the rules for ids refuse, such as ``1.2e+19``.
     """
     import pyarrow as pa
 
@@ -62,7 +62,7 @@ def ids(array: Any) -> Any:
         return plain(array)
     exact = 2**11 if pa.types.is_float16(array.type) else 2**24 if pa.types.is_float32(array.type) else MAX_EXACT_FLOAT
     texts = [
-        # no number, or NaN
+        # missing, or NaN
         None
         if value is None or value != value
         else f"{value:.16e}"

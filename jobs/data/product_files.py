@@ -33,18 +33,18 @@ ROWS_PER_BATCH: Final = 5000
 
 
 def _plain(value: Any) -> Any:
-    """Return a float as the shortest decimal that means the same: it is what was written. NaN is no value."""
+    """Return a float as the shortest decimal with the same value, which is what was written. NaN is a missing value."""
     if not isinstance(value, float):
         return value
     return None if value != value else Decimal(repr(value))
 
 
 def _values(row: dict[str, Any], decimals: Decimals) -> dict[str, Any]:
-    """Return a row's values; a column of text is read as a CSV's cells are."""
+    """Return a row's values; columns of text are read like the cells of a CSV."""
     given = {
         name: value
         for name, value in row.items()
-        # an empty text is not given, as in a CSV
+        # empty text counts as omitted, as in a CSV
         if value is not None and value == value and not (isinstance(value, str) and not value.strip())
     }
     text = {
@@ -118,9 +118,9 @@ def open_products(
     reading: Reading | None = None,
     options: TextOptions | None = None,
 ) -> ProductRows:
-    """Open a catalog; no format: by its first bytes.
+    """Open a catalog; without a ``form``, its first bytes decide.
 
-    Raises InvalidRequest when the file is not of this format, or for a header that is wrong.
+    Raises InvalidRequest if the file is not of this format or its header is wrong.
     """
     reading, options = reading or Reading(), options or TextOptions()
     blocks = sources.blocks(file)

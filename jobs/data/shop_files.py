@@ -1,7 +1,7 @@
 """The files of an exported shop: their list ``export.json``, and parts as CSV or Parquet. Needs pyarrow.
 
-A part begins as CSV without a header, as Postgres writes it, and becomes that again when it is read. So both formats
-hold the same values.
+A part is first CSV without a header, as Postgres writes it, and is converted back to that when it is read, so that both
+formats hold the same values.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from shared.validation import field_errors
 
 Form = Literal["parquet", "csv"]
 LIST: Final = "export.json"
-# a part that is longer than this waits on disk
+# a part larger than this is held on disk instead of in memory
 SPOOLED_BYTES: Final = 67_108_864
 _TYPES: Final[dict[Kind, Any]] = {
     "text": pa.string(),
@@ -48,7 +48,7 @@ class Source(Protocol):
     """A folder to read from."""
 
     def names(self) -> list[str]:
-        """Return the names of its files."""
+        """Return the names of the folder's files."""
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -57,8 +57,8 @@ class Source(Protocol):
 class Part(BaseModel):
     """A file of consecutive rows of a table.
 
-    after, to : keys between which the rows are; None at the ends of the table.
-    digest : of the rows. file_digest : of the file. Both are SHA-256.
+    after, to : the rows have keys above ``after``, up to ``to``; None at the ends of the table.
+    digest : of the rows.  file_digest : of the file.  Both are SHA-256.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,14 +84,14 @@ class ShopRow(BaseModel):
 
 
 class Export(BaseModel):
-    """The list of an export's files, and how far it is.
+    """The list of an export's files, and its progress.
 
-    as_of : the time of the snapshot of the run that wrote last. complete : whether that run has ended.
+    as_of : the time of the snapshot of the last run.  complete : whether that run has finished.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    # of the tables and their columns
+    # of the format of tables and columns
     version: Literal[1] = 1
     format: Form
     as_of: str
@@ -100,12 +100,12 @@ class Export(BaseModel):
     tables: dict[str, list[Part]] = {}
 
     def rows(self, table: str) -> int:
-        """Return the number of a table's rows so far."""
+        """Return the number of a table's rows exported so far."""
         return sum(part.rows for part in self.tables.get(table, ()))
 
 
 def read_list(folder: Source) -> Export | None:
-    """Return the list of a folder's export; None if it has none. Raises InvalidRequest for one that is damaged."""
+    """Return the list of a folder's export; None if it has none. Raises InvalidRequest if it is damaged."""
     if LIST not in folder.names():
         return None
     try:
@@ -123,7 +123,7 @@ def read_list(folder: Source) -> Export | None:
 
 
 def part_name(table: ShopTable, number: int, form: Form) -> str:
-    """Return the name of a table's file, numbered from 1."""
+    """Return the name of a table's file; numbers begin at 1."""
     return f"{table.name}-{number:05d}.{form}"
 
 
@@ -145,17 +145,17 @@ class Rows:
         self._file, self._digest = file, hashlib.sha256()
 
     def write(self, block: bytes) -> int:
-        """Take the next bytes."""
+        """Append bytes to the rows, and return their number."""
         self._digest.update(block)
         return self._file.write(block)
 
     @property
     def digest(self) -> str:
-        """The digest of what was written."""
+        """The digest of the bytes written so far."""
         return self._digest.hexdigest()
 
     def read(self) -> IO[bytes]:
-        """Return the file at its beginning."""
+        """Return the file, rewound to its beginning."""
         self._file.seek(0)
         return self._file
 
@@ -194,7 +194,7 @@ def as_file(table: ShopTable, rows: Rows, form: Form) -> bytes:
 
 
 def as_rows(table: ShopTable, part: Part, content: bytes, form: Form) -> io.BytesIO:
-    """Return a file's rows as CSV without a header. Raises InvalidRequest for a file that is not the listed one."""
+    """Return a file's rows as CSV without a header. Raises InvalidRequest if it is not the file that was listed."""
     if hashlib.sha256(content).hexdigest() != part.file_digest:
         raise InvalidRequest(f"{part.name} is not the file that {LIST} lists: it was changed, or is not complete.")
     if form == "csv":
@@ -204,7 +204,7 @@ def as_rows(table: ShopTable, part: Part, content: bytes, form: Form) -> io.Byte
     rows = pq.read_table(io.BytesIO(content))
     if rows.schema.names != [column.name for column in table.columns]:
         raise InvalidRequest(f"{part.name} has different columns from those that this release exports.")
-    # prices as text: the writer of CSV takes no decimals
+    # prices as text: the CSV writer does not support decimals
     for place, field in enumerate(rows.schema):
         if pa.types.is_decimal(field.type):
             rows = rows.set_column(place, field.name, rows[field.name].cast(pa.string()))
@@ -215,7 +215,7 @@ def as_rows(table: ShopTable, part: Part, content: bytes, form: Form) -> io.Byte
 
 
 def check_complete(export: Export | None, names: list[str]) -> Export:
-    """Return the export. Raises InvalidRequest if it is missing, not complete, or lacks a table or a file."""
+    """Return the export. Raises InvalidRequest if it is missing, incomplete, or lacks a table or a file."""
     if export is None:
         raise InvalidRequest(f"The folder has no {LIST}, so it is not an export; write one with ./aisle export FOLDER.")
     if not export.complete:

@@ -34,10 +34,9 @@ def format_rows(product_ids: Int64Array, neighbours: Neighbours) -> Iterator[byt
 
 
 def unpack_rows(product_ids: Int64Array, rows: Sequence[PackedNeighbours], k: int) -> Neighbours:
-    """Return stored neighbours, best first, in the codes of ``product_ids``, ascending, shape (n_items,).
+    """Return stored neighbours, best first, in the codes of ``product_ids``, which ascend, shape (n_items,).
 
-    Pairs with a product that is not among them are left out. The rows do not say which products have how many users in
-    common: co-occurrence is 0.
+    Pairs with a product that is not in ``product_ids`` are left out. The rows do not store co-occurrence, so it is 0.
     """
 
     def unpack(name: str, dtype: str) -> NDArray[np.generic]:
@@ -48,7 +47,7 @@ def unpack_rows(product_ids: Int64Array, rows: Sequence[PackedNeighbours], k: in
     is_known = np.isin(products, product_ids) & np.isin(others, product_ids)
     items = np.searchsorted(product_ids, products[is_known])
     others, scores = np.searchsorted(product_ids, others[is_known]), unpack("scores", ">f4")[is_known]
-    # the pairs of a product lie together: a pair's place is its distance from the first of them
+    # the pairs of a product are contiguous: a pair's place is its distance from the first of them
     first = np.searchsorted(items, items, side="left")
     places = np.arange(len(items)) - first
     is_kept = places < k

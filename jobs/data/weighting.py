@@ -12,7 +12,7 @@ from jobs.models.sequences import Sequences, sequences_of
 
 # an event keeps at least 2^-20 of its weight: a weight of 0 would remove its pair from the matrix
 MAX_HALVINGS: Final = 20
-# Items of a row: the work of a row grows with their square. A row with more keeps those of the greatest weight.
+# The most items of a row, since its work grows with their square. A row with more keeps those of the greatest weight.
 MAX_ROW_ITEMS: Final = 10_000
 MINUTE: Final = np.timedelta64(60_000_000, "us")
 HOUR: Final = 60 * MINUTE
@@ -24,12 +24,12 @@ class Weighting:
 
     Attributes
     ----------
-    half_life_days : age at which an event counts half, in days; None if age does not matter.
+    half_life_days : age at which an event counts half, in days; None to ignore age.
     weight_power : power of the event type's weight, in [0, 1]; 0 treats all types alike.
-    repeated : how several events of one row and item combine: their greatest weight ("once"), log2(1 + their sum)
-        ("log"), or their sum ("sum"). Models of sequences do not combine them.
-    session_gap_minutes : pause that splits a user's history into sessions, each of which is a row; None if each user is
-        one row. "Common users" of two items are then sessions.
+    repeated : how several events of the same row and item are combined: their greatest weight ("once"), log2(1 + their
+        sum) ("log"), or their sum ("sum"). Models of sequences do not combine them.
+    session_gap_minutes : pause that splits a user's history into sessions, each of which is a row; "common users" of
+        two items are then sessions. None if each user is one row.
     """
 
     half_life_days: float | None = None
@@ -44,8 +44,8 @@ def training_matrix(
     """Return the weights of rows and items, with ages counted back from ``now``.
 
     The shape is (n_users, n_items), or (n_sessions, n_items) with ``session_gap_minutes``. A new event of the heaviest
-    type weighs 1; see ``event_weights``. A row keeps its MAX_ROW_ITEMS greatest weights, of equal ones those of the
-    lower items.
+    type has weight 1; see ``event_weights``. A row keeps its MAX_ROW_ITEMS greatest weights; ties go to the lower item
+    codes.
     """
     n_items = len(history.product_ids)
     rows, n_rows = split_rows(history, weighting.session_gap_minutes)
@@ -68,9 +68,9 @@ def training_matrix(
 
 
 def _without_surplus(rows: Int64Array, values: Float64Array, n_rows: int) -> Int64Array | slice:
-    """Return the positions of the entries that their rows keep, ascending. Entries are by row, then item."""
+    """Return the positions, ascending, of the entries that their rows keep. Entries are sorted by row, then item."""
     if np.bincount(rows, minlength=n_rows).max(initial=0) <= MAX_ROW_ITEMS:
-        # usually: no copies
+        # the usual case, without copies
         return slice(None)
     order = np.lexsort((-values, rows))
     places = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -83,7 +83,7 @@ def training_sequences(
 ) -> Sequences:
     """Return each row's events in order, with weights as in ``training_matrix``.
 
-    A row keeps all its events: the work grows with their number times the window.
+    A row keeps all its events: its work grows only with their number times the window.
     """
     rows, _ = split_rows(history, weighting.session_gap_minutes)
     hours = np.asarray((history.times - now) / HOUR, np.float64)
@@ -96,8 +96,8 @@ def event_weights(
 ) -> Float64Array:
     """Return each event's weight by its type and its age at ``now``, shape (n_events,), in (0, 1].
 
-    heaviest : the greatest weight of a type, which counts 1; that of ``history`` if omitted. A part of a shop's history
-        need not have it.
+    heaviest : the greatest weight of an event, which becomes 1; that of ``history`` if omitted. To be given for a part
+        of a shop's history, which may not contain it.
     """
     if len(history) == 0:
         return np.empty(0)
@@ -112,8 +112,8 @@ def event_weights(
 def split_rows(history: History, gap_minutes: float | None) -> tuple[Int64Array, int]:
     """Return the row of each event, shape (n_events,), and the number of rows.
 
-    Rows are users; with ``gap_minutes`` they are sessions, in the order of users and then of time: one ends where the
-    same user's next event is more than the gap later.
+    Rows are users; with ``gap_minutes`` they are sessions, sorted by user, then time. A session ends if the user's next
+    event is later by more than the gap.
     """
     if gap_minutes is None:
         return history.users.astype(np.int64), len(history.user_ids)

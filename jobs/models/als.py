@@ -1,4 +1,4 @@
-"""Implicit ALS: factors of users and items, read as an item-to-item model."""
+"""Implicit ALS: user and item factors, turned into an item-to-item model."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,9 @@ from jobs.models.arrays import AnyMatrix, Float32Array, Int64Array, Matrix
 from jobs.models.blocks import rank_rows, scale_scores, validate
 from jobs.models.neighbours import Neighbours
 
-# multiplications per side and iteration from which compiling pays
+# compiling pays off from this many multiplications per side and iteration
 MIN_COMPILED_WORK: Final = 5_000_000
-# rows that a thread takes at a time
+# rows in each batch that a thread processes
 ROW_BATCH: Final = 200
 
 
@@ -23,7 +23,7 @@ def compile_kernel() -> Callable[..., None]:
     """Return ``improve_rows`` as machine code that releases the GIL. Raises ImportError without Numba."""
     from numba import njit
 
-    # sums may be reordered: they are in single precision and part of an iteration
+    # sums may be reordered: they are single-precision intermediates of an iterative method
     kernel: Callable[..., None] = njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})(als_kernel.improve_rows)
     return kernel
 
@@ -48,11 +48,11 @@ def als_factors(
     user_items : shape (n_users, n_items), weights at least 0.
     factors : number of factors, at least 1.
     regularisation, confidence : above 0.
-    compiled_from : entries · factors from which the kernel is compiled.
+    compiled_from : the kernel is compiled if entries · factors is at least this.
 
     Returns
     -------
-    user_factors, shape (n_users, factors), and item_factors, shape (n_items, factors). Deterministic for a seed.
+    user_factors, shape (n_users, factors), and item_factors, shape (n_items, factors). The same for the same seed.
 
     Time per iteration is about 12 · entries · factors. Without the kernel, memory is bounded by blocks of about 200,000
     entries.
@@ -92,7 +92,7 @@ def _improve(
         extra = np.asarray(np.float32(confidence) * block.data, np.float32)
         weighted = block.copy()
 
-        # defaults bind the block: the function must not see the next one
+        # default arguments bind this block's arrays: the closure must not see those of the next block
         def apply(
             x: Float32Array,
             entry_factors: Float32Array = entry_factors,
@@ -148,8 +148,8 @@ def als_neighbours(
     """Find the items that each item supports most in an implicit ALS model (Hu et al., ICDM 2008, section 5).
 
     The factors of a user are linear in the user's items. With item factors Y, and with equal confidence for all pairs,
-    item i adds s(i, j) = y_iᵀ (YᵀY + λI)⁻¹ y_j to the score of j. Negative scores are dropped, the others divided by
-    the greatest.
+    item i adds s(i, j) = y_iᵀ (YᵀY + λI)⁻¹ y_j to the score of j. Negative scores are dropped; the others are divided
+    by the greatest.
 
     Parameters
     ----------
@@ -162,8 +162,9 @@ def als_neighbours(
     -------
     Neighbours of shape (n_items, k); scores in [0, 1].
 
-    Raises ValueError if a value is out of range. Time: ``als_factors``, and n_items² · factors, or only the pairs with
-    common users where those are few. Memory: 4 bytes · factors · (n_users + n_items), and a block of similarities.
+    Raises ValueError if a value is out of range. Time: that of ``als_factors``, plus n_items² · factors, or less if few
+    pairs have common users: then only those are scored. Memory: 4 bytes · factors · (n_users + n_items), plus a block
+    of similarities.
     """
     if factors < 1 or iterations < 1 or regularisation <= 0 or confidence <= 0:
         raise ValueError("factors and iterations must be at least 1, regularisation and confidence above 0")
@@ -179,9 +180,10 @@ def als_neighbours(
 def read_factors(
     user_items: Matrix, item_factors: Float32Array, regularisation: float, k: int, min_co_occurrence: int
 ) -> Neighbours:
-    """Return the item-to-item model of these factors, as ``als_neighbours`` describes it.
+    """Return the item-to-item model of these item factors, as ``als_neighbours`` describes it.
 
-    user_items : what the factors, shape (n_items, factors), were learnt from.
+    user_items : the matrix that the factors were learnt from, shape (n_users, n_items).
+    item_factors : shape (n_items, factors).
     """
     n_items, factors = item_factors.shape
     inverse = np.linalg.inv(item_factors.T @ item_factors + regularisation * np.eye(factors, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""The Numba kernel of implicit ALS: plain Python of scalars, loops and arrays. ``jobs/models/als.py`` compiles it."""
+"""The Numba kernel of implicit ALS: plain Python with scalars, loops and arrays. ``jobs/models/als.py`` compiles it."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def improve_rows(
     for row in range(first, last):
         x = solved[row]
         for step in range(4):
-            # step 0 computes the residual of x, the others move along a direction
+            # step 0 computes the residual of x; the other steps move along a direction
             vector = direction if step else x
             product[:] = zero
             for i in range(n):

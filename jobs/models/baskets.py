@@ -15,7 +15,7 @@ from scipy import sparse
 
 from jobs.models.arrays import Float64Array, Int64Array
 
-# products whose pairs are counted at a time: bounds memory by about this many rows of the co-occurrence matrix
+# products whose pairs are counted at a time: memory is bounded by about this many rows of the co-occurrence matrix
 BLOCK: Final = 2048
 
 
@@ -39,7 +39,7 @@ def find_associations(baskets: Int64Array, products: Int64Array, k: int, min_cou
     Parameters
     ----------
     baskets, products : shape (n_lines,), the basket and the product of each line. A product counts once per basket.
-    k : the most others per product, at least 1.
+    k : the maximum number of others per product, at least 1.
     min_count : at least 1; products and pairs in fewer baskets are left out.
 
     Equal scores rank by product, ascending. Time is Σ over baskets of their products².
@@ -49,7 +49,7 @@ def find_associations(baskets: Int64Array, products: Int64Array, k: int, min_cou
     if not len(ids):
         return
     by_basket = sparse.csr_array((np.ones(len(rows), np.int64), (rows, columns)), shape=(int(rows.max()) + 1, len(ids)))
-    # repeated lines were added up
+    # the constructor has added up repeated lines
     by_basket.data[:] = 1
     product_counts: NDArray[Any] = np.asarray(by_basket.sum(axis=0)).ravel()
     frequent = np.flatnonzero(product_counts >= min_count)

@@ -1,4 +1,4 @@
-"""Validation of the input, and ranking of similarities a block of items at a time: the shared parts of algorithms."""
+"""What algorithms share: validating the input, and ranking similarities one block of items at a time."""
 
 from collections.abc import Callable
 from typing import Final
@@ -15,7 +15,7 @@ BLOCK_ENTRIES: Final = 4_000_000
 
 
 def validate(user_items: Matrix, k: int) -> Matrix:
-    """Return a copy of ``user_items`` in double precision, without duplicate entries and zeros.
+    """Return a copy of ``user_items`` in double precision, without duplicate entries or zeros.
 
     Raises ValueError if ``k`` is below 1, or a weight is negative or not finite.
     """
@@ -37,7 +37,7 @@ def binarise(matrix: AnyMatrix) -> AnyMatrix:
 
 
 def scale_scores(neighbours: Neighbours) -> Neighbours:
-    """Divide all scores by the greatest, in place: they lie in [0, 1] and keep their ratios."""
+    """Divide all scores by the greatest, in place, so that they lie in [0, 1] and keep their ratios."""
     greatest = neighbours.scores.max(initial=0.0)
     if greatest > 0:
         np.divide(neighbours.scores, greatest, out=neighbours.scores)
@@ -81,7 +81,7 @@ def rank_co_occurring(
         rows = slice(first, min(first + step, n_items))
         scores = by_item[rows] @ user_items
         counts = by_item_ones[rows] @ by_user_ones
-        # both products have one structure, so the product visits their entries in one order
+        # both products have the same sparsity structure, so their entries come in the same order
         assert np.array_equal(scores.indices, counts.indices)
         row_of = np.repeat(np.arange(first, rows.stop), np.diff(scores.indptr))
         if source is not None:
@@ -109,7 +109,7 @@ def rank_rows(
     min_co_occurrence: int = 0,
     block_entries: int = BLOCK_ENTRIES // 2,
 ) -> Neighbours:
-    """Return the ``k`` greatest entries above 0 of each row of an n_items × n_items matrix too dense to hold.
+    """Return the ``k`` greatest entries above 0 of each row of an n_items × n_items matrix too dense to store.
 
     The diagonal is left out.
 
@@ -140,7 +140,7 @@ def rank_rows(
         counts = (by_item[first:last] @ by_user).toarray()
         if min_co_occurrence > 0:
             scores[counts < min_co_occurrence] = 0
-        # entries that tie with the k-th stay until the full order of fill_top_k decides
+        # keep the entries that tie with the k-th: the full ordering of fill_top_k decides between them
         kth = np.partition(scores, n_items - k, axis=1)[:, n_items - k] if k < n_items else np.zeros(last - first)
         keep = (scores > 0) & (scores >= kth[:, None])
         rows, columns = np.nonzero(keep)

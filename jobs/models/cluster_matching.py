@@ -1,4 +1,4 @@
-"""Matching the clusters of two runs by the members that they have in common."""
+"""Matching the clusters of two runs by their common members."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from scipy.optimize import linear_sum_assignment
 
 from jobs.models.arrays import Int64Array
 
-# Common members as a share of the members of either. Below it, the cluster is a new one.
+# The least overlap of matching clusters (Jaccard: common members / members of either). Below it, a cluster is new.
 MIN_OVERLAP: Final = 0.2
 
 
 def match_clusters(
     users: Int64Array, labels: Int64Array, number: int, earlier_users: Int64Array, earlier_ids: Int64Array
 ) -> list[int | None]:
-    """Return the earlier id of each cluster, None for a new one.
+    """Return the earlier id of each cluster; None for a new cluster.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def match_clusters(
     labels : shape (n_users,), the cluster of each user, in [0, number).
     earlier_ids : shape (n_earlier,), the id of each earlier user's cluster.
 
-    Only users of both runs are compared, so that growth does not end a cluster. The assignment has the greatest sum of
-    overlaps (Jaccard) that gives no id twice (Kuhn, Naval Research Logistics 1955).
+    Only users of both runs are compared, so that a cluster keeps its id while the shop grows. The assignment maximises
+    the sum of overlaps (Jaccard) and uses each id at most once (Kuhn, Naval Research Logistics 1955).
     """
     _, now, before = np.intersect1d(users, earlier_users, assume_unique=True, return_indices=True)
     ids, places = np.unique(earlier_ids[before], return_inverse=True)

@@ -8,16 +8,16 @@ import numpy as np
 from jobs.models.arrays import Float64Array, Int64Array
 from jobs.models.clusters import Behaviour
 
-# A category names a cluster if it has at least this share of the members' taste, and this many times all users' share.
+# A category is named if it has at least this share of the members' taste, and this many times its share in all users'.
 MIN_SHARE: Final = 0.25
 MIN_LIFT: Final = 1.5
-# the same where two clusters would have one name
+# the same thresholds for clusters that would otherwise have the same name
 TIE_SHARE: Final = 0.05
 TIE_LIFT: Final = 1.1
 NAMED_CATEGORIES: Final = 2
-# Categories that the figures list.
+# Categories listed in the figures.
 LISTED_CATEGORIES: Final = 5
-# A buyer who buys, or spends, this many times as much as the median buyer.
+# Buyers are frequent, or high-spending, if they buy, or spend, this many times as much as the median buyer.
 FREQUENT: Final = 1.5
 HIGH_SPENDING: Final = 2.0
 
@@ -25,8 +25,9 @@ HIGH_SPENDING: Final = 2.0
 class ClusterProfile(NamedTuple):
     """A cluster's name and figures.
 
-    recency_days : median days since the last event.  purchase_days : mean days with a purchase.  spent : mean.
-    buyers : share of the members who bought.  categories : (place, mean share) of the leading categories, best first.
+    recency_days : median days since the last event.  purchase_days : mean number of days with a purchase.
+    spent : mean sum paid.  buyers : share of the members who bought.
+    categories : (column of ``Behaviour.shares``, mean share) of the leading categories, greatest share first.
     """
 
     name: str
@@ -38,7 +39,7 @@ class ClusterProfile(NamedTuple):
 
 
 def _activity(members: Behaviour, everyone: Behaviour) -> str:
-    """Return "recent ", "lapsed " or nothing: the median member is in the first or last third of all users."""
+    """Return "recent " or "lapsed " if the median member is in the first or last third of all users by recency."""
     median = np.median(members.recency_days)
     first, last = np.quantile(everyone.recency_days, [1 / 3, 2 / 3])
     if first == last:
@@ -47,7 +48,7 @@ def _activity(members: Behaviour, everyone: Behaviour) -> str:
 
 
 def _habit(members: Behaviour, everyone: Behaviour) -> tuple[str, bool]:
-    """Return what the members are, such as "frequent buyers", and whether they are buyers."""
+    """Return a phrase for the members, such as "frequent buyers", and whether they are buyers."""
     if (members.purchase_days > 0).mean() < 0.5:
         return "visitors", False
     buyers = everyone.purchase_days > 0
@@ -66,7 +67,7 @@ def _preferred(shares: Float64Array, overall: Float64Array, least_share: float, 
 def describe_clusters(
     behaviour: Behaviour, labels: Int64Array, number: int, categories: Sequence[str]
 ) -> list[ClusterProfile]:
-    """Return the profile of each cluster, with names that are all different.
+    """Return the profile of each cluster; no two have the same name.
 
     Parameters
     ----------

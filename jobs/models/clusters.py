@@ -1,11 +1,11 @@
-"""Clusters of users by what they do and what they like: K-Means over RFM and taste.
+"""Clusters of users by what they do and what they like: K-Means on RFM and taste.
 
 RFM is recency, frequency and monetary value (Hughes, Strategic Database Marketing, 1994). Each is skewed, so its
-logarithm is standardised. The taste is the shares of the leading categories, along the few directions in which users
-differ most (principal components: Hotelling, J. Educ. Psychol. 1933): in a shop with broad tastes most categories are
-noise, in which no clusters stand out. The number of clusters has the greatest mean silhouette (Rousseeuw, J. Comput.
-Appl. Math. 1987) on a sample. Equal input gives equal output, to the byte: seeds are fixed, and one thread computes the
-sums, because several threads add in a varying order.
+logarithm is standardised. Taste is the shares of the leading categories, projected onto the few directions in which
+users differ most (principal components: Hotelling, J. Educ. Psychol. 1933): in a shop with broad tastes most categories
+are noise that hides the clusters. The number of clusters is the one with the greatest mean silhouette (Rousseeuw, J.
+Comput. Appl. Math. 1987) on a sample. Equal input gives equal output, to the byte: seeds are fixed, and one thread
+computes the sums, because several threads add in a varying order.
 """
 
 from typing import Final, NamedTuple
@@ -19,17 +19,18 @@ from jobs.models.arrays import Float64Array, Int64Array
 
 MIN_CLUSTERS: Final = 3
 MAX_CLUSTERS: Final = 8
-# Variance of the taste beside that of the three standardised columns of RFM, each 1.
+# Total variance of the columns of taste; each of the three standardised columns of RFM has variance 1.
 TASTE_VARIANCE: Final = 1.5
-# directions of taste that are compared
+# principal components of taste that are kept
 TASTE_COMPONENTS: Final = 3
-# Users on whom each number of clusters is tried, and those of them whose silhouettes are computed: these cost the
-# square of their number.
+# Size of the sample on which each number of clusters is tried, and of the part of it on which silhouettes are computed,
+# whose cost is quadratic in its size.
 FIT_SAMPLE: Final = 10_000
 SILHOUETTE_SAMPLE: Final = 2_000
-# A number other than the one before must be better by this much: otherwise ties would regroup users every night.
+# The number of clusters changes only if another one's silhouette is better by this much: otherwise near ties would
+# regroup users every night.
 MIN_GAIN: Final = 0.02
-# starts of K-Means, of which the best counts
+# starts of K-Means, of which the best is kept
 STARTS: Final = 4
 SEED: Final = 1
 
@@ -55,8 +56,8 @@ class Behaviour(NamedTuple):
 class Clusters(NamedTuple):
     """The cluster of each user, numbered from 0 by size, the largest first.
 
-    labels : int64, shape (n_users,).  number : how many there are.  silhouette : mean over the sample, in [-1, 1]; None
-    where users are too alike for several clusters.
+    labels : int64, shape (n_users,).  number : of clusters.  silhouette : mean over the sample, in [-1, 1]; None if
+    users are too alike for more than one cluster.
     """
 
     labels: Int64Array
@@ -68,7 +69,8 @@ def features(behaviour: Behaviour) -> Float64Array:
     """Return the coordinates in which users are compared, shape (n_users, 3 + at most TASTE_COMPONENTS).
 
     The logarithm of each column of RFM has mean 0 and variance 1, or is 0 if all users are equal. The columns of taste
-    have mean 0 and together the variance TASTE_VARIANCE, so that the number of categories does not decide.
+    have mean 0 and a total variance of TASTE_VARIANCE, so that the weight of taste does not depend on the number of
+    categories.
     """
     logs = np.log1p(np.column_stack((behaviour.recency_days, behaviour.purchase_days, behaviour.spent)))
     deviation = logs.std(axis=0)
@@ -90,10 +92,10 @@ def _labels(points: Float64Array, number: int, starts: int) -> Int64Array:
 def silhouettes(points: Float64Array) -> dict[int, float]:
     """Return the mean silhouette of each number of clusters that the points allow, on a sample.
 
-    Empty if there are fewer than MIN_CLUSTERS different points.
+    Empty if there are fewer than MIN_CLUSTERS distinct points.
     """
     order = np.random.default_rng(SEED).permutation(len(points))[:FIT_SAMPLE]
-    # which of them are compared must not follow from their place
+    # the choice of points for the silhouettes must not depend on their position
     sample, compared = points[np.sort(order)], np.argsort(np.argsort(order))[:SILHOUETTE_SAMPLE]
     most = min(MAX_CLUSTERS, len(np.unique(sample, axis=0)))
     scores = {}
@@ -109,10 +111,10 @@ def find_clusters(points: Float64Array, previous: int = 0) -> Clusters:
 
     Parameters
     ----------
-    points : float64, shape (n_users, n_features), at least one user; in a fixed order of users.
-    previous : the number of clusters before, which stays unless another is better by MIN_GAIN; 0 for none.
+    points : float64, shape (n_users, n_features), at least one user; users must always come in the same order.
+    previous : the previous number of clusters, which is kept unless another is better by MIN_GAIN; 0 if there is none.
 
-    Time is linear in users, plus SILHOUETTE_SAMPLE² for each number; memory about three times the points.
+    Time is linear in users, plus SILHOUETTE_SAMPLE² for each number tried; memory is about three times the points.
     """
     with threadpool_limits(1):
         scores = silhouettes(points)

@@ -48,6 +48,6 @@ def column_norms(items: IntArray, weights: Float64Array, n_items: int) -> Float6
 
 
 def clip_scores(neighbours: Neighbours) -> Neighbours:
-    """Limit scores to [0, 1], in place: cosines leave it by the rounding of their sums."""
+    """Limit scores to [0, 1], in place: rounding can take cosines slightly outside."""
     np.clip(neighbours.scores, 0.0, 1.0, out=neighbours.scores)
     return neighbours

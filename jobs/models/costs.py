@@ -1,8 +1,8 @@
-"""What a fit costs, predicted from its parameters and the shape of its input alone.
+"""The cost of a fit, predicted from its parameters and the shape of its input alone.
 
-Tuning is charged these costs in place of measured times, so that the same history leads to the same model on every
-machine, whatever else runs on it. The unit is the processor second of one core: ``./aisle bench tuning`` prints the
-predicted beside the measured time of every algorithm, and the constants below are fitted to such measurements once.
+Tuning is charged these costs instead of measured times, so that the same history leads to the same model on every
+machine, whatever else runs on it. The unit is one second of one processor core. The constants below were fitted once to
+measurements: ``./aisle bench tuning`` prints the predicted and the measured time of every algorithm.
 """
 
 from collections.abc import Mapping
@@ -17,29 +17,29 @@ from jobs.models.als import MIN_COMPILED_WORK as MIN_COMPILED_ALS
 from jobs.models.arrays import Int64Array
 from jobs.models.transitions import MIN_COMPILED_PAIRS
 
-# Seconds of any fit, however small its input.
+# Fixed cost of any fit, however small its input.
 FIT_S: Final = 0.004
-# Per entry of the input, for checking, sorting and transposing it; of sequences, for ordering them as well.
+# Per entry of a matrix, for validating, sorting and transposing it; per event of sequences, for ordering them as well.
 ENTRY_S: Final = 1.5e-7
 EVENT_S: Final = 3e-7
-# Per item, for the places of its neighbours; of popularity, which ranks all for each.
+# Per item, for storing its neighbours; in ``popularity``, also for ranking the popular items for it.
 ITEM_S: Final = 3e-6
 POPULAR_ITEM_S: Final = 1.5e-5
-# Per multiplication of XᵀX: compiled; by SciPy with the ranking; and by SciPy alone.
+# Per multiplication in XᵀX: compiled; by SciPy, including the ranking; and by SciPy without the ranking.
 PAIR_S: Final = 1.4e-9
 RANKED_PAIR_S: Final = 5e-8
 GRAM_S: Final = 1.8e-8
-# Per pair of items that have a score, for ranking it.
+# Per pair of items with a score, for ranking it.
 DISTINCT_S: Final = 4e-9
-# Per pair of events within the window, compiled and by NumPy.
+# Per pair of events within the window: compiled, and by NumPy.
 TRANSITION_S: Final = 9e-9
 NUMPY_TRANSITION_S: Final = 3.5e-7
-# Per multiplication of the inversion of a matrix, and of a sparse matrix with the inverse.
+# Per multiplication: in inverting a matrix, and in multiplying a sparse matrix by the inverse.
 INVERSE_S: Final = 2.6e-11
 SPARSE_S: Final = 1.9e-8
 # Per entry of a dense matrix of scores, for computing and ranking it.
 SCORE_S: Final = 1e-8
-# Per entry, factor and iteration of ALS, compiled and by NumPy, and per row, factor² and iteration.
+# ALS, per entry, factor and iteration: compiled, and by NumPy; and per row, factor² and iteration.
 ALS_ENTRY_S: Final = 2.1e-9
 NUMPY_ALS_ENTRY_S: Final = 2e-8
 ALS_ROW_S: Final = 3.3e-10
@@ -52,7 +52,7 @@ class InputShape:
     Attributes
     ----------
     n_items : items with entries.
-    lengths : entries of each row that has any, shape (n_rows,).
+    lengths : the number of entries of each row that has any, shape (n_rows,).
     rows, steps : of sequences, the row and step of each event, as in jobs/models/sequences.py; empty for a matrix.
     """
 
@@ -73,23 +73,23 @@ class InputShape:
 
     @cached_property
     def n_pairs(self) -> float:
-        """The multiplications of XᵀX: Σ over rows of their entries²."""
+        """The number of multiplications in XᵀX: Σ over rows of entries²."""
         return float((self.lengths.astype(np.float64) ** 2).sum())
 
     @property
     def n_distinct(self) -> float:
-        """Return the pairs of items with a common row, at most."""
+        """Return an upper bound on the number of pairs of items with a common row."""
         return min(self.n_pairs, float(self.n_items) ** 2)
 
     def pairs_within(self, window: int, *, both_ways: bool) -> float:
-        """Return the pairs of events of one row at most ``window`` steps apart."""
+        """Return the number of pairs of events of the same row that are at most ``window`` steps apart."""
         steps = self.steps + self.rows * (int(self.steps.max(initial=0)) + window + 1)
         last = np.searchsorted(steps, steps + window, side="right")
         return float((last - np.searchsorted(steps, steps - (window if both_ways else 0), side="left")).sum())
 
 
 def predict_pairs(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of an algorithm that ranks the products of co-occurring items."""
+    """Return the predicted seconds of an algorithm that ranks co-occurring items by the entries of XᵀX."""
     compiled = pairs.numba_installed() and shape.n_pairs >= pairs.MIN_COMPILED_WORK
     seconds = FIT_S + ENTRY_S * shape.n_entries + ITEM_S * shape.n_items
     if compiled:
@@ -98,12 +98,12 @@ def predict_pairs(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
 
 
 def predict_popularity(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of ``popularity_neighbours``."""
+    """Return the predicted seconds of ``popularity_neighbours``."""
     return FIT_S + ENTRY_S * shape.n_entries + POPULAR_ITEM_S * shape.n_items
 
 
 def predict_transitions(shape: InputShape, parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of ``transitions_neighbours``."""
+    """Return the predicted seconds of ``transitions_neighbours``."""
     n_pairs = shape.pairs_within(parameters.get("window", 10), both_ways=parameters.get("backward", 0.3) > 0)
     compiled = pairs.numba_installed() and n_pairs >= MIN_COMPILED_PAIRS
     return (
@@ -115,22 +115,22 @@ def predict_transitions(shape: InputShape, parameters: Mapping[str, Any]) -> flo
 
 
 def predict_ease(shape: InputShape, _parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of ``ease_neighbours``."""
+    """Return the predicted seconds of ``ease_neighbours``."""
     seconds = FIT_S + ENTRY_S * shape.n_entries + GRAM_S * shape.n_pairs
     if shape.n_rows < shape.n_items / 2:
-        # on the users' side
+        # ``ease_neighbours`` inverts the matrix of users
         return seconds + INVERSE_S * float(shape.n_rows) ** 3 + SPARSE_S * shape.n_entries * float(shape.n_rows)
     return seconds + INVERSE_S * float(shape.n_items) ** 3 + SCORE_S * float(shape.n_items) ** 2
 
 
 def predict_ease_head(shape: InputShape, parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of ``ease_head_neighbours``, whose head has about as many entries as the whole."""
+    """Return the predicted seconds of ``ease_head_neighbours``, as if all entries were those of the head."""
     head = replace(shape, n_items=min(shape.n_items, parameters.get("head", 6_000)))
     return predict_pairs(shape, {}) + predict_ease(head, {})
 
 
 def predict_als(shape: InputShape, parameters: Mapping[str, Any]) -> float:
-    """Return the seconds of ``als_neighbours``."""
+    """Return the predicted seconds of ``als_neighbours``."""
     factors, iterations = float(parameters.get("factors", 64)), float(parameters.get("iterations", 10))
     compiled = pairs.numba_installed() and shape.n_entries * factors >= MIN_COMPILED_ALS
     by_entries = (ALS_ENTRY_S if compiled else NUMPY_ALS_ENTRY_S) * shape.n_entries * factors

@@ -31,7 +31,7 @@ def ease_side(n_users: int, n_items: int, memory_budget_bytes: int = MEMORY_BUDG
 
 
 def _invert(matrix: NDArray[Any]) -> NDArray[Any]:
-    """Invert a symmetric positive definite matrix in its own memory (Cholesky; LAPACK potrf, potri).
+    """Invert a symmetric positive definite matrix in place (Cholesky; LAPACK potrf, potri).
 
     Raises ValueError if it is not positive definite.
     """
@@ -41,7 +41,7 @@ def _invert(matrix: NDArray[Any]) -> NDArray[Any]:
         factor, failed = (lapack.dpotri if double else lapack.spotri)(factor, lower=1, overwrite_c=1)
     if failed:
         raise ValueError("regularisation is too small: the matrix is not positive definite; use a greater value")
-    # LAPACK fills one triangle only
+    # LAPACK fills only one triangle
     for first in range(0, len(factor), 1024):
         last = min(first + 1024, len(factor))
         corner = np.tril(factor[first:last, first:last])
@@ -58,28 +58,28 @@ def ease_neighbours(
     min_co_occurrence: int = 2,
     memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
 ) -> Neighbours:
-    """Find the items to whose scores each item adds most in EASE (Steck, WWW 2019).
+    """Find the items whose scores each item raises most in EASE (Steck, WWW 2019).
 
-    With P = (XᵀX + λI)⁻¹ the weight of i in the score of j is B_ij = −P_ij / P_jj. Row i of B holds the neighbours of
-    i, so that the scores of a profile are the sum of its items' rows. Negative weights are dropped, the others divided
-    by the greatest.
+    With P = (XᵀX + λI)⁻¹, the weight of i in the score of j is B_ij = −P_ij / P_jj. Row i of B holds the neighbours of
+    i, so that the scores of a profile are the sum of its items' rows. Negative weights are dropped; the others are
+    divided by the greatest.
 
     Parameters
     ----------
     user_items : X, shape (n_users, n_items), weights at least 0.
     k : neighbours per item, at least 1.
-    regularisation : above 0, in units of the mean over items of their sum of squared weights, so that one range of
-        values suits shops of every size: λ = regularisation · mean.
+    regularisation : above 0, in units of the mean of the items' sums of squared weights, so that one range of values
+        suits shops of every size: λ = regularisation · mean.
     min_co_occurrence : pairs with fewer common users are not neighbours.
-    memory_budget_bytes : limit of the inverse, in bytes.
+    memory_budget_bytes : limit on the size of the inverse.
 
     Returns
     -------
-    Neighbours of shape (n_items, k); scores in [0, 1], and in ratio over all items.
+    Neighbours of shape (n_items, k); scores in [0, 1], which keep their ratios across items.
 
     Raises ValueError if a value is out of range, TooLarge if min(n_users, n_items)² float32 numbers exceed the budget.
     Where users are fewer than items, P comes from the users' side (Woodbury identity). Time: min(n_users, n_items)³,
-    plus entries · n_items on the users' side. Double precision where that fits the budget, else single.
+    plus entries · n_items on the users' side. Computes in double precision if that fits the budget, else in single.
     """
     if regularisation <= 0:
         raise ValueError("regularisation must be above 0")
@@ -91,7 +91,7 @@ def ease_neighbours(
     if matrix.nnz == 0:
         return Neighbours.none(matrix.shape[1], k)
     active: AnyMatrix = sparse.csr_array(matrix[active_users])
-    # the users' side takes more multiplications: it must be much smaller, or the only one that fits
+    # the users' side takes more multiplications: choose it only if it is much smaller, or if only it fits the budget
     n_users, n_items = len(active_users), matrix.shape[1]
     by_users = n_users < n_items / 2 or (n_users < n_items and 4 * n_items**2 > memory_budget_bytes)
     side = n_users if by_users else n_items

@@ -11,7 +11,7 @@ from jobs.models.errors import Unsuitable
 from jobs.models.neighbours import NO_NEIGHBOUR, Neighbours
 from jobs.models.rp3beta import rp3beta_neighbours
 
-# the head that tuning tries first
+# the size of the head that tuning tries first
 FIRST_HEAD: Final = 4_000
 
 
@@ -24,10 +24,10 @@ def ease_head_neighbours(
     beta: float = 0.4,
     min_co_occurrence: int = 2,
 ) -> Neighbours:
-    """Find neighbours by EASE among the ``head`` items with the most users, by RP3beta for all other items.
+    """Find neighbours by EASE among the ``head`` items with the most users, and by RP3beta for all other items.
 
-    An item of the head has neighbours in the head only; an item of the tail has them anywhere. Each part is divided by
-    its own greatest score.
+    Items of the head have neighbours only in the head; items of the tail have them anywhere. The scores of each part
+    are divided by the greatest of that part.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def ease_head_neighbours(
     Neighbours of shape (n_items, k); scores in [0, 1].
 
     Raises ValueError if a parameter is out of range, Unsuitable if no more than ``head`` items have events. Time: head³
-    and that of RP3beta; memory: 8 bytes × head².
+    plus that of RP3beta; memory: 8 bytes × head².
     """
     if head < 1:
         raise ValueError("head must be at least 1")

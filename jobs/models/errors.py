@@ -1,4 +1,4 @@
-"""Errors that algorithms raise on purpose; every other ValueError is a parameter out of range.
+"""Errors that algorithms raise on purpose; any other ValueError means that a parameter is out of range.
 
 * ValueError
   + Unsuitable

@@ -41,12 +41,12 @@ class Neighbours:
 
     @property
     def arrays(self) -> tuple[Int32Array, Float32Array, Int32Array]:
-        """``indices``, ``scores`` and ``co_occurrence``, in the order in which the kernels take them."""
+        """``indices``, ``scores`` and ``co_occurrence``, in the order of the kernels' parameters."""
         return self.indices, self.scores, self.co_occurrence
 
     @classmethod
     def none(cls, n_items: int, k: int) -> "Neighbours":
-        """Return padding only, of shape (n_items, k), for the caller to fill in."""
+        """Return neighbours of shape (n_items, k) that are all padding, for the caller to fill in."""
         return cls(
             np.full((n_items, k), NO_NEIGHBOUR, np.int32),
             np.zeros((n_items, k), np.float32),

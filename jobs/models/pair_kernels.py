@@ -1,7 +1,7 @@
-"""Numba kernels that score and rank pairs of items: plain Python of scalars, loops and arrays.
+"""Numba kernels that score and rank pairs of items: plain Python with scalars, loops and arrays.
 
 ``jobs/models/pairs.py`` compiles and calls them. Rows of neighbours are ``indices, scores, counts``, each of shape
-(n_rows, k), with ``sizes``, shape (n_rows,), saying how many places of a row are filled.
+(n_rows, k); ``sizes``, shape (n_rows,), is the number of places filled in each row.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ def push_heap(
     """Push an item onto a row that is a heap with its worst entry first; in a full row that entry drops out.
 
     thresholds : shape (n_rows,), the score that an item must reach to enter each row. Threads share it without a lock:
-    an item below a threshold has k better ones in some thread's heap, so a lost update costs time and no accuracy.
+    an item below a threshold has k better ones in some thread's heap, so a lost update costs time but no accuracy.
     """
     k = indices.shape[1]
     if sizes[row] < k:
@@ -125,7 +125,7 @@ def merge_heaps(
     scores: Float32Array,
     counts: Int32Array,
 ) -> None:
-    """Insert the entries of one thread's heaps into the sorted rows ``rows``, shape (n_heaps,)."""
+    """Insert the entries of one thread's heaps into sorted rows. ``rows``, shape (n_heaps,), holds each heap's row."""
     for heap in range(len(rows)):
         for place in range(heap_sizes[heap]):
             insert_sorted(
@@ -169,10 +169,10 @@ def score_pairs(
     item_ids : shape (n_items,), the index to store for each item.
     user_starts, user_items, weights : the items of each user as CSR, ascending by item.
     item_starts, item_users, item_entries : the users of each item as CSR, and the position of each pair in
-        ``user_items``: what precedes it in the user's row are the items to pair with.
+        ``user_items``: the items before it in the user's row are those to pair with.
     thresholds : shape (n_items,), above 0 at the start; see ``push_heap``.
-    sums : shape (n_items, 2), zeros before and after: S and the number of common users share a cache line. A float32
-        count is exact up to 16 million.
+    sums : shape (n_items, 2), zeros on entry and on return. S and the number of common users share a cache line. A
+        float32 count is exact up to 16 million.
     touched : shape (n_items,), scratch.
     """
     unit = np.float32(1)
@@ -205,7 +205,7 @@ def score_pairs(
             total = sums[other, 0]
             score = total * item_source * target[other]
             reverse_score = total * source[other] * item_target
-            # for most pairs this comparison is the only cost
+            # for most pairs this comparison is all there is to do
             if score >= item_threshold or reverse_score >= thresholds[other]:
                 count = int(sums[other, 1])
                 if count >= min_co_occurrence:
@@ -235,7 +235,7 @@ def count_common_users(
 ) -> int:
     """List in ``touched`` the items that share a user with ``item``, itself included, and return their number.
 
-    common_users : shape (n_items,), zeros before; after, the number of users who have both items.
+    common_users : shape (n_items,), zeros on entry; on return, the number of users who have both items.
     """
     n_touched = 0
     for entry in range(item_starts[item], item_starts[item + 1]):
@@ -260,7 +260,7 @@ def keep_frequent(
     """Keep in ``touched`` the other items with ``min_co_occurrence`` common users or more, and return their number.
 
     touched_counts : shape (n_items,), the number of common users of each item kept.
-    common_users : reset to zeros.
+    common_users : shape (n_items,), reset to zeros.
     """
     n_kept = 0
     for place in range(n_touched):
@@ -292,8 +292,8 @@ def rank_scores(
 ) -> None:
     """Fill the rows ``first`` to ``last`` with the greatest of ``score_rows``, shape (last − first, n_items), above 0.
 
-    Pairs of fewer than ``min_co_occurrence`` common users are left out.
-    common_users : shape (n_items,), zeros before and after.  touched : shape (n_items,), scratch.
+    Pairs with fewer than ``min_co_occurrence`` common users are left out.
+    common_users : shape (n_items,), zeros on entry and on return.  touched : shape (n_items,), scratch.
     """
     k = indices.shape[1]
     for item in range(first, last):
@@ -333,12 +333,12 @@ def rank_by_users(
 ) -> None:
     """Fill the rows ``first`` to ``last`` with the greatest of (XᵀMX)_ij · target_j above 0.
 
-    Only pairs of ``min_co_occurrence`` common users or more, at least 1, are scored.
+    Only pairs with at least ``min_co_occurrence`` common users are scored; it must be at least 1.
 
     user_matrix : M, shape (n_users, n_users).  target : shape (n_items,).  weights : X, parallel to ``item_users``.
     user_scores : shape (n_users,), scratch.  item_starts, item_users : the users of each item as CSR.
-    user_starts, user_items : the items of each user as CSR.  common_users : shape (n_items,), zeros before and after.
-    touched, touched_counts : shape (n_items,), scratch.
+    user_starts, user_items : the items of each user as CSR.  touched, touched_counts : shape (n_items,), scratch.
+    common_users : shape (n_items,), zeros on entry and on return.
     """
     for item in range(first, last):
         user_scores[:] = 0
@@ -352,7 +352,7 @@ def rank_by_users(
             total = 0.0
             for entry in range(item_starts[other], item_starts[other + 1]):
                 total += weights[entry] * user_scores[item_users[entry]]
-            # rounded as it is stored, so that equal scores tie
+            # rounded to the precision in which it is stored, so that equal scores tie
             score = float(np.float32(total * target[other]))
             if score > 0:
                 insert_sorted(item, other, score, touched_counts[place], sizes, indices, scores, counts)

@@ -1,8 +1,8 @@
-"""Scoring and ranking of item pairs in compiled loops, for shops that are too large for SciPy.
+"""Scoring and ranking item pairs in compiled loops, for shops that are too large for SciPy.
 
 SciPy multiplies sparse matrices in two passes, writes the entire product, and needs a second product for the counts.
 The kernels in ``jobs/models/pair_kernels.py`` visit each pair once, add up score and count side by side, and keep only
-the best. Numba compiles them on first use, in seconds. Without Numba, or where compiling does not pay,
+the best. Numba compiles them on first use, which takes seconds. Without Numba, or where compiling does not pay off,
 ``jobs/models/blocks.py`` computes the same with SciPy. Measurements: docs/decisions/0011-compiled-pairs.md.
 """
 
@@ -21,19 +21,19 @@ from jobs.models import pair_kernels, transition_kernel
 from jobs.models.arrays import AnyMatrix, Float32Array, FloatArray, Int32Array
 from jobs.models.neighbours import Neighbours
 
-# multiplications from which compiling pays: SciPy takes about as long for this many
+# compiling pays off from this many multiplications: SciPy takes about as long for them
 MIN_COMPILED_WORK: Final = 2_000_000
-# items that a thread takes at a time: few, since the work of items differs by factors of thousands
+# items in each batch that a thread processes: few, since the work per item varies by factors of thousands
 SCORED_BATCH: Final = 32
 # the same where each thread writes only the rows of its own items
 RANKED_BATCH: Final = 256
-# the least score of a neighbour: scores are above 0
+# the least score of a neighbour: scores must be above 0
 MIN_SCORE: Final = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The kernels of pairs of items and of transitions, interpreted or compiled."""
+    """The kernels for pairs of items and for transitions, interpreted or compiled."""
 
     score_pairs: Callable[..., None]
     rank_scores: Callable[..., None]
@@ -43,7 +43,7 @@ class Engine:
     rank_transitions: Callable[..., None]
 
 
-# slow, with the same results to the last bit: the reference in tests
+# slow, with bit-identical results: the reference in tests
 INTERPRETED: Final = Engine(
     pair_kernels.score_pairs,
     pair_kernels.rank_scores,
@@ -78,33 +78,33 @@ def numba_installed() -> bool:
 
 
 def count_pairs(user_items: AnyMatrix) -> int:
-    """Return Σ over users of their items²: the multiplications of XᵀX."""
+    """Return Σ over users of their items²: the number of multiplications in XᵀX."""
     return int((np.diff(user_items.indptr).astype(np.float64) ** 2).sum())
 
 
 def score_bytes(n_entries: int, n_items: int, k: int, *, workers: int) -> int:
-    """Return the memory that ``score_co_occurring`` takes beside X, in bytes."""
+    """Return the memory that ``score_co_occurring`` needs in addition to X, in bytes."""
     return 32 * n_entries + (16 + 12 * k) * n_items * workers
 
 
 def worth_compiling(user_items: AnyMatrix) -> bool:
-    """Return whether XᵀX is computed here: by its size alone, so that the same input takes the same path."""
+    """Return whether the kernels compute XᵀX. Only size decides, so that the same input always takes the same path."""
     return numba_installed() and count_pairs(user_items) >= MIN_COMPILED_WORK
 
 
 def worth_compiling_dense(n_items: int) -> bool:
-    """Return whether the rows of an n_items × n_items matrix are ranked here."""
+    """Return whether the kernels rank the rows of an n_items × n_items matrix."""
     return numba_installed() and n_items**2 >= MIN_COMPILED_WORK
 
 
 def count_threads() -> int:
     """Return how many processors this process may use."""
-    # macOS and Windows have no affinity
+    # macOS and Windows do not support CPU affinity
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Heaps:
-    """One thread's best pairs so far, and the arrays it sums in."""
+    """One thread's best pairs so far, and its scratch arrays."""
 
     def __init__(self, n_items: int, k: int) -> None:
         self.neighbours = Neighbours.none(n_items, k)
@@ -114,7 +114,7 @@ class _Heaps:
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """The heaps, in the order in which the kernels take them."""
+        """The heaps, in the order of the kernels' parameters."""
         return self.sizes, *self.neighbours.arrays
 
 
@@ -188,7 +188,7 @@ def _reorder(values: FloatArray | None, item_ids: Int32Array) -> Float32Array:
 
 
 def _csr_both_ways(user_items: AnyMatrix) -> tuple[Any, ...]:
-    """Return the users of each item and the items of each user as the kernels take them."""
+    """Return the users of each item and the items of each user in the form that the kernels expect."""
     by_item = user_items.T.tocsr()
     return (
         by_item.indptr.astype(np.int64),

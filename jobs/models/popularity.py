@@ -28,7 +28,7 @@ def popularity_neighbours(user_items: Matrix, k: int) -> Neighbours:
     if matrix.nnz == 0:
         return Neighbours.none(n_items, k)
     sums = np.bincount(matrix.indices, weights=matrix.data, minlength=n_items).astype(np.float32)
-    # the best k + 1 hold the best k of every item; with ties the co-occurrence decides, so all that tie are candidates
+    # the top k + 1 items contain the top k of every item; co-occurrence breaks ties, so all tied items are candidates
     least = np.partition(sums, n_items - k - 1)[n_items - k - 1] if n_items > k + 1 else np.float32(0)
     best = np.flatnonzero((sums >= least) & (sums > 0))
     if len(best) > 4 * k:

@@ -38,9 +38,9 @@ class Algorithm:
     is_sequential : whether ``fit`` takes Sequences (jobs/models/sequences.py) in place of ``user_items``, because the
         algorithm learns from the order of events.
     cost : time and memory of one fit; pairs is Σ over users of their items².
-    needs : the input without which there are no neighbours, or better algorithms.
+    needs : the input without which the algorithm finds no neighbours, or another algorithm suits better.
     limit : when ``fit`` raises Unsuitable; empty if never.
-    predict_seconds : maps the shape of the input and the parameters to the processor seconds of a fit, see
+    predict_seconds : predicts the processor seconds of a fit from the shape of the input and the parameters; see
         jobs/models/costs.py.
     """
 

@@ -25,7 +25,7 @@ def rp3beta_neighbours(
 
     Returns
     -------
-    Neighbours of shape (n_items, k); scores in [0, 1], and in ratio over all items.
+    Neighbours of shape (n_items, k); scores in [0, 1], which keep their ratios across items.
 
     Raises ValueError if a parameter is out of range, or a weight is negative or not finite. Time and memory:
     ``rank_co_occurring``.
@@ -42,15 +42,17 @@ def rp3beta_neighbours(
 
 
 def walk_shares(weights: Float64Array, user_sums: Float64Array, alpha: float) -> Float64Array:
-    """Return each entry's part in the walk. user_sums : of each entry's user.
+    """Return each entry's factor in the walk; all arrays of shape (n_entries,).
 
-    The walk through a user is symmetric: each of the two entries takes the square root of the user's share.
+    user_sums : the sum of weights of each entry's user.
+
+    The walk through a user is symmetric, so each of its two entries is divided by the square root of the user's sum.
     """
     shares: Float64Array = (weights / np.sqrt(user_sums)) ** alpha
     return shares
 
 
 def item_factors(item_sums: Float64Array, alpha: float, beta: float) -> tuple[Float64Array, Float64Array]:
-    """Return an item's factors at the start and at the end of a walk, from its sum of weights."""
+    """Return each item's factors as the start and as the end of a walk, from its sum of weights."""
     weights = np.where(item_sums > 0, item_sums, 1.0)
     return weights**-alpha, weights**-beta

@@ -1,4 +1,4 @@
-"""The input of models that learn from order: what each user did, one moment after the other."""
+"""The input of models that learn from the order of events: what each user did, in order of time."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from jobs.models.arrays import Float64Array, Int32Array, Int64Array, IntArray
 class Sequences:
     """Events by user, then time, then item. A row is a user, or one of the user's sessions.
 
-    Events of one row at one time share a step: their order is unknown. An item occurs once in a step.
+    Events of one row at the same time share a step: their order is unknown. An item occurs at most once in a step.
 
     Attributes
     ----------
     n_items : number of items, with and without events.
     rows : int64, shape (n_events,), ascending.
-    steps : int64, shape (n_events,), 0 for the first moment of a row, ascending within it.
+    steps : int64, shape (n_events,), 0 for the first time of a row, ascending within it.
     items : int32, shape (n_events,).
-    hours : float64, shape (n_events,), times in hours since any fixed moment.
+    hours : float64, shape (n_events,), times in hours since an arbitrary fixed time.
     weights : float64, shape (n_events,), above 0.
     """
 
@@ -39,9 +39,9 @@ def sequences_of(
 ) -> Sequences:
     """Return the sequences of events in any order; all arrays of shape (n_events,).
 
-    Events of one row, time and item are one event, with their greatest weight. Consecutive repeats of one item in a
-    row, with nothing between or beside them, are one event too. It has the time of the last repeat, from which the gap
-    to the next event counts. A weight of 0 means that there is no event.
+    Events of the same row, time and item become one event, with the greatest of their weights. So do consecutive
+    repeats of an item in a row, with nothing between them or at the same time. That event has the time of the last
+    repeat, from which the gap to the next event is measured. Events of weight 0 are ignored.
 
     Raises ValueError if a weight is negative or not finite.
     """
@@ -53,7 +53,7 @@ def sequences_of(
     new_row = _changes(rows)
     new_moment = new_row | _changes(hours)
     starts_event = new_moment | _changes(items)
-    # what stands alone in its moment repeats the moment before it if that was the same item, alone as well
+    # an event that is alone at its time repeats the one before it if that is alone as well and has the same item
     first = np.flatnonzero(starts_event)
     moment_of_event = np.cumsum(new_moment[first]) - 1
     is_alone = (np.bincount(moment_of_event) == 1)[moment_of_event]
@@ -79,5 +79,5 @@ def sequences_of(
 
 
 def _changes(values: IntArray | Float64Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Return where a value differs from the one before it; the first does."""
+    """Return a mask of the values that differ from the one before; the first value counts as different."""
     return np.append(True, values[1:] != values[:-1]) if len(values) else np.zeros(0, np.bool_)

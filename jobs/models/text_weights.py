@@ -1,4 +1,4 @@
-"""Cosine similarity after the term weightings of text retrieval: items are documents, their users are the terms."""
+"""Cosine similarity with the term weightings of text retrieval: items are documents, and their users are the terms."""
 
 import numpy as np
 
@@ -9,27 +9,27 @@ from jobs.models.neighbours import Neighbours
 
 
 def user_idf(counts: IntArray, n_items: int) -> Float64Array:
-    """Return each user's inverse document frequency, above 0: users of many items count less.
+    """Return each user's inverse document frequency, above 0: users with many items count less.
 
-    counts : the items of each user, shape (n_users,).
+    counts : the number of items of each user, shape (n_users,).
     """
     idf: Float64Array = np.log1p(n_items / np.maximum(counts, 1))
     return idf
 
 
 def length_norms(lengths: Float64Array, k1: float, b: float) -> Float64Array:
-    """Return by how much each item's weights saturate, from the sums of its weights, both of shape (n_items,)."""
+    """Return the BM25 length norm of each item from its sum of weights, ``lengths``; both of shape (n_items,)."""
     norms: Float64Array = k1 * (1.0 - b + b * lengths / lengths[lengths > 0].mean())
     return norms
 
 
 def saturate(weights: Float64Array, norms: Float64Array, k1: float) -> Float64Array:
-    """Return the BM25 weights of entries, without the idf. norms : of each entry's item."""
+    """Return the BM25 weights of entries, without the idf. ``norms`` are those of each entry's item."""
     return weights * (k1 + 1.0) / (weights + norms)
 
 
 def tfidf_neighbours(user_items: Matrix, k: int, *, min_co_occurrence: int = 2) -> Neighbours:
-    """Find each item's ``k`` nearest by cosine of √weight · idf(user) (Salton and Buckley, 1988).
+    """Find each item's ``k`` nearest other items by cosine of √weight · idf(user) (Salton and Buckley, 1988).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def tfidf_neighbours(user_items: Matrix, k: int, *, min_co_occurrence: int = 2) 
 def bm25_neighbours(
     user_items: Matrix, k: int, *, k1: float = 100.0, b: float = 0.5, min_co_occurrence: int = 2
 ) -> Neighbours:
-    """Find each item's ``k`` nearest by cosine of BM25 weights (Robertson and Zaragoza, 2009).
+    """Find each item's ``k`` nearest other items by cosine of BM25 weights (Robertson and Zaragoza, 2009).
 
     Parameters
     ----------

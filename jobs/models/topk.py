@@ -1,4 +1,4 @@
-"""The k best entries of each row of a sparse block: exact, ties included."""
+"""The top k entries of each row of a sparse block: exact, with ties broken deterministically."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def fill_top_k(
             kept.append(np.arange(start, end))
         else:
             row = scores[start:end]
-            # entries that tie with the k-th stay until the full order decides
+            # keep the entries that tie with the k-th: the full ordering below decides between them
             kept.append(start + np.flatnonzero(row >= np.partition(row, end - start - k)[end - start - k]))
     entries = np.concatenate(kept)
     rows = np.repeat(np.arange(len(kept)), [len(row_entries) for row_entries in kept])

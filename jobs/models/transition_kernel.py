@@ -1,4 +1,4 @@
-"""The Numba kernel of transitions: plain Python of scalars, loops and arrays. ``jobs/models/pairs.py`` compiles it."""
+"""The Numba kernel of transitions: plain Python with scalars, loops, arrays. ``jobs/models/pairs.py`` compiles it."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def rank_transitions(
     scores: Float32Array,
     counts: Int32Array,
 ) -> None:
-    """Fill the rows of the items ``first`` to ``last`` with the items that follow them most, or precede them.
+    """Fill the rows of the items ``first`` to ``last`` with the items that most often follow or precede them.
 
     The formula is that of ``jobs/models/transitions.py``.
 
@@ -41,8 +41,8 @@ def rank_transitions(
     item_starts, item_events : the positions of each item's events as CSR, ascending.
     items, rows, steps, hours, roots : by event; ``roots`` are the square roots of the weights.
     starts, ends : by event, the range of the events within its window, itself included.
-    sums, row_counts, touched : shape (n_items,), scratch; the first two are zeros before and after.
-    last_rows : shape (n_items,), scratch; −1 before and after.
+    sums, row_counts, touched : shape (n_items,), scratch; the first two are zeros on entry and on return.
+    last_rows : shape (n_items,), scratch; −1 on entry and on return.
     """
     k = indices.shape[1]
     for item in range(first, last):
@@ -69,7 +69,7 @@ def rank_transitions(
                     row_counts[other] += 1
         for place in range(n_touched):
             other = touched[place]
-            # rounded as it is stored, so that equal scores tie
+            # rounded to the precision in which it is stored, so that equal scores tie
             score = float(np.float32(sums[other] * source[item] * target[other]))
             count = row_counts[other]
             if score > 0 and count >= min_co_occurrence and not (sizes[item] == k and score < scores[item, k - 1]):

@@ -1,4 +1,4 @@
-"""Transitions: what users go on to, by how soon it follows in their histories."""
+"""Transitions: the items that users go on to, weighted by how soon they follow in their histories."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
@@ -12,16 +12,16 @@ from jobs.models.neighbours import Neighbours
 from jobs.models.sequences import Sequences
 from jobs.models.topk import fill_top_k
 
-# Pairs of events from which compiling pays: NumPy takes about as long for this many.
+# Compiling pays off from this many pairs of events: NumPy takes about as long for them.
 MIN_COMPILED_PAIRS: Final = 2_000_000
-# Items that a thread takes at a time.
+# Items in each batch that a thread processes.
 BATCH_ITEMS: Final = 256
 # Pairs of events that NumPy holds at once; each takes about 100 bytes at the peak.
 BLOCK_PAIRS: Final = 1_000_000
 
 
 class _Rule(NamedTuple):
-    """What a pair of events weighs, in the order in which the kernel takes it.
+    """The weighting of pairs of events, in the order of the kernel's parameters.
 
     distance_weights : shape (window + 1,), by distance.  source, target : shape (n_items,), the factors of the items.
     """
@@ -35,9 +35,9 @@ class _Rule(NamedTuple):
 
 
 class _Events(NamedTuple):
-    """Events by position, and the positions of each item's events as CSR, in the order in which the kernel takes them.
+    """Events by position, and the positions of each item's events as CSR, in the order of the kernel's parameters.
 
-    steps : of different rows further apart than the window.  roots : square roots of the weights.
+    steps : offset so that different rows are further apart than the window.  roots : square roots of the weights.
     starts, ends : the range of the events within an event's window, itself included.
     """
 
@@ -64,33 +64,33 @@ def transitions_neighbours(
     target_power: float = 0.2,
     min_co_occurrence: int = 2,
 ) -> Neighbours:
-    """Find the items that follow each item soonest and most often, and with a lesser weight those that precede it.
+    """Find the items that follow each item soonest and most often and, with less weight, those that precede it.
 
-    The sequential rules of Ludewig and Jannach (UMUAI 2018), with weights in both directions and by the time between
-    two events, and with the discount of popular items of RP3beta:
+    These are the sequential rules of Ludewig and Jannach (UMUAI 2018), extended to both directions, to the time between
+    two events, and by RP3beta's discount of popular items:
 
         s(i, j) = popularity_i^(−source_power) · popularity_j^(−target_power) · Σ direction · distance^(−distance_power)
                   · 2^(−gap / half-life) · √(weight_a · weight_b)
 
-    over the events a with i and b with j of one row at most ``window`` steps apart. The distance is in steps, and 1
-    within a step. ``direction`` is 1 where b is not before a, and ``backward`` where it is. The popularity of an item
-    is the sum of its events' weights. All scores are divided by the greatest.
+    The sum is over all events a of i and b of j in the same row, at most ``window`` steps apart. The distance is in
+    steps, and 1 within a step. ``direction`` is ``backward`` if b is before a, and otherwise 1. The popularity of an
+    item is the sum of its events' weights. All scores are divided by the greatest.
 
     Parameters
     ----------
     sequences : weights above 0; see ``sequences_of``.
     k : neighbours per item, at least 1.
     window : greatest distance, at least 1.
-    distance_power : at least 0; 0 weighs all distances alike.
-    gap_half_life_hours : time between two events that halves their weight, above 0; None if it does not matter.
+    distance_power : at least 0; 0 weights all distances alike.
+    gap_half_life_hours : time between two events that halves their weight, above 0; None to ignore that time.
     backward : in [0, 1]; with 0, an item that never follows is no neighbour.
     source_power, target_power : at least 0.
-    min_co_occurrence : pairs that fewer rows have within the window are not neighbours.
+    min_co_occurrence : pairs that occur within the window in fewer rows are not neighbours.
 
     Returns
     -------
-    Neighbours of shape (n_items, k). ``co_occurrence`` is the number of rows with the pair within the window, which are
-    all rows with both items where no row is longer than the window.
+    Neighbours of shape (n_items, k). ``co_occurrence`` is the number of rows with the pair within the window: all rows
+    with both items, if no row is longer than the window.
 
     Raises ValueError if a parameter is out of range. Time: pairs of events within the window, at most twice
     ``pairs.count_pairs``, compiled where there are many. Memory: 80 bytes per event, and (24 + 12 · k) bytes × n_items.
@@ -121,7 +121,7 @@ def transitions_neighbours(
 def popularity_factors(
     popularity: Float64Array, source_power: float, target_power: float
 ) -> tuple[Float64Array, Float64Array]:
-    """Return an item's factors at the start and at the end of a transition, from its sum of weights."""
+    """Return each item's factors as the start and as the end of a transition, from its sum of weights."""
     weights = np.where(popularity == 0, 1.0, popularity)
     return np.asarray(weights**-source_power, np.float64), np.asarray(weights**-target_power, np.float64)
 
@@ -140,10 +140,10 @@ def rank_sequences(
     compiled: bool | None = None,
     workers: int | None = None,
 ) -> Neighbours:
-    """Return the neighbours of ``transitions_neighbours`` with scores that are not scaled.
+    """Return the neighbours of ``transitions_neighbours`` with unscaled scores.
 
     source, target : the factors of the items, shape (n_items,).
-    compiled : whether the loops are compiled; by default where there are enough pairs of events for it to pay.
+    compiled : whether the loops are compiled; by default, if there are enough pairs of events for it to pay off.
     workers : threads of the compiled loops; all processors by default.
     """
     rule = _Rule(
@@ -154,7 +154,7 @@ def rank_sequences(
         source,
         target,
     )
-    # the steps of different rows lie further apart than the window
+    # offset steps so that different rows are further apart than the window
     steps = sequences.steps + sequences.rows * (int(sequences.steps.max(initial=0)) + window + 1)
     item_counts = np.bincount(sequences.items, minlength=sequences.n_items)
     events = _Events(
@@ -179,7 +179,7 @@ def rank_sequences(
 
 
 def _rank_compiled(events: _Events, rule: _Rule, neighbours: Neighbours, workers: int) -> None:
-    """Fill ``neighbours`` by the kernel, in threads."""
+    """Fill ``neighbours`` with the kernel, in threads."""
     n_items = len(neighbours.indices)
     kernel, sizes = pairs.compile_engine().rank_transitions, np.zeros(n_items, np.int32)
 
@@ -198,7 +198,7 @@ def _rank_compiled(events: _Events, rule: _Rule, neighbours: Neighbours, workers
 
 
 def _rank_in_blocks(events: _Events, rule: _Rule, neighbours: Neighbours) -> None:
-    """Fill ``neighbours`` by NumPy, for about BLOCK_PAIRS pairs of events at a time but at least those of an item."""
+    """Fill ``neighbours`` with NumPy, about BLOCK_PAIRS pairs of events at a time, but at least those of one item."""
     n_items = len(neighbours.indices)
     widths = (events.ends - events.starts)[events.item_events]
     pairs_before = np.concatenate(([0], np.cumsum(widths)))[events.item_starts]

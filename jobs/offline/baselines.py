@@ -1,4 +1,4 @@
-"""What every shop could show without a model: the products that most users have bought, ever or lately."""
+"""Baselines that need no model: the products that most users have bought, ever or recently."""
 
 from typing import Final
 
@@ -12,15 +12,16 @@ from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import RELEVANT_WEIGHT
 
 K: Final = CUTOFFS[-1]
-# Days after which a purchase counts half in the recently popular.
+# Age in days at which a purchase counts half among the recently popular products.
 RECENT_HALF_LIFE_DAYS: Final = 7.0
 
 
 def recommend_popular(snapshot: Snapshot, *, new_only: bool, half_life_days: float | None = None) -> Int64Array:
     """Return the products that most users have added to the cart or bought, shape (n_rows, k), padded with −1.
 
-    All events count where there are no such ones. ``new_only`` leaves out what a user has met. With ``half_life_days``
-    a user counts by the age of their newest such event with the product: 1 now, half at that age.
+    If there are no such events, all events count. ``new_only`` leaves out products that the user has met. With
+    ``half_life_days``, each user is weighted by the age of their newest such event with the product: 1 now, 1/2 at that
+    age.
     """
     history = snapshot.history
     is_relevant = history.weights >= RELEVANT_WEIGHT
@@ -45,7 +46,7 @@ def recommend_popular(snapshot: Snapshot, *, new_only: bool, half_life_days: flo
 
 
 def count_users(users: IntArray, items: IntArray, n_items: int) -> Int64Array:
-    """Return the number of users of each item, shape (n_items,), from parallel codes of users and items."""
+    """Return the number of distinct users of each item, shape (n_items,), from parallel codes of users and items."""
     pairs = np.unique(users.astype(np.int64) * n_items + items)
     return np.bincount(pairs % n_items, minlength=n_items)
 

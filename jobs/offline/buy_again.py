@@ -1,4 +1,4 @@
-"""The formula of ``/buy-again`` for many users of a snapshot at once, equal to what the function answers.
+"""The formula of ``/buy-again`` for many users of a snapshot at once, with the same results as the function.
 
 shared/domain/replenishment.py explains the formula.
 """
@@ -31,21 +31,21 @@ PURCHASE_WEIGHT: Final = EVENT_WEIGHTS[EventType.PURCHASE]
 
 
 class Intervals(NamedTuple):
-    """What the job bought_together stores of each product: shape (n_items,), the shop's value where it has none."""
+    """What the job bought_together stores for each product, shape (n_items,); the shop's value if it stores none."""
 
     median_days: Float64Array
     repeat_shares: Float64Array
 
 
 class _Gaps(NamedTuple):
-    """Days between purchases of one user and product, by key, ascending, all of shape (n_gaps,)."""
+    """Days between a user's consecutive purchases of a product, keys ascending; all arrays of shape (n_gaps,)."""
 
     keys: Int64Array
     days: Float64Array
 
 
 class _Medians(NamedTuple):
-    """The median and the number of values by key; all of shape (n_keys,), keys ascending."""
+    """The median and the number of values for each key, keys ascending; all arrays of shape (n_keys,)."""
 
     keys: Int64Array
     medians: Float64Array
@@ -71,7 +71,7 @@ def find_intervals(history: History, now: np.datetime64) -> Intervals:
 
 
 def _distinct_days(keys: Int64Array, times: TimeArray) -> tuple[Int64Array, Int64Array]:
-    """Return the distinct pairs of key and day, by key, then day."""
+    """Return the distinct pairs of key and day, sorted by key, then day."""
     days = times.astype("datetime64[D]").astype(np.int64)
     order = np.lexsort((days, keys))
     keys, days = keys[order], days[order]
@@ -97,7 +97,7 @@ class BuyAgainRecommender:
 
     Parameters
     ----------
-    intervals : what is known of products, in the codes of the snapshot's history; from that history by default.
+    intervals : the products' intervals, in the codes of the snapshot's history; computed from it by default.
     """
 
     def __init__(self, snapshot: Snapshot, intervals: Intervals | None = None) -> None:
@@ -115,7 +115,7 @@ class BuyAgainRecommender:
         pairs, pair_of_event = np.unique(keys, return_inverse=True)
         days = np.full(len(pairs), np.inf)
         np.minimum.at(days, pair_of_event, ages)
-        # each user's latest products, and of their latest purchases those of these products
+        # keep each user's latest products, and of the user's latest purchases those of these products
         kept = _first_of_rows(pairs // self._n_items, days)
         new_place = np.cumsum(kept) - 1
         is_latest = _first_of_rows(keys // self._n_items, ages)
@@ -158,15 +158,15 @@ class BuyAgainRecommender:
         return self.order(self.scores(formula), self._days < REST_DAYS, k)
 
     def most_often(self, k: int) -> Int64Array:
-        """Return what each user bought most often, the latest first among equals; shape as of ``recommend``."""
+        """Return the items that each user bought most often, ties by the latest; shape as in ``recommend``."""
         return self.order(self._counts - self._days / (1.0 + self._days), np.zeros(len(self._days), np.bool_), k)
 
     def most_recent(self, k: int) -> Int64Array:
-        """Return what each user bought last; shape as of ``recommend``."""
+        """Return the items that each user bought last, the latest first; shape as in ``recommend``."""
         return self.order(-self._days, np.zeros(len(self._days), np.bool_), k)
 
     def order(self, scores: Float64Array, rests: BoolArray, k: int) -> Int64Array:
-        """Return the items of each user by these scores, those that rest last; shape (n_rows, k), padded with −1."""
+        """Return each user's items by ``scores``, those in ``rests`` last; shape (n_rows, k), padded with −1."""
         active = np.flatnonzero(self._active[self._items])
         order = active[np.lexsort((self._items[active], -scores[active], rests[active], self._rows[active]))]
         rows = self._rows[order]
@@ -177,7 +177,7 @@ class BuyAgainRecommender:
         return answers
 
     def _trend_shares_of(self, window: str) -> Float64Array:
-        """Return each pair's trend as a share of the greatest among the user's products, shape (n_pairs,)."""
+        """Return each pair's trend divided by the greatest among the user's products, shape (n_pairs,)."""
         if window not in self._trend_shares:
             trends = self._trends["7d" if window == "7d" else "30d"][self._items]
             greatest = np.zeros(self._n_rows)
@@ -188,7 +188,7 @@ class BuyAgainRecommender:
 
 
 def _first_of_rows(rows: Int64Array, ages: Float64Array) -> BoolArray:
-    """Return whether each entry is among the PURCHASES_MAX youngest of its row, shape (n_entries,)."""
+    """Return whether each entry is among the PURCHASES_MAX most recent of its row, shape (n_entries,)."""
     order = np.lexsort((ages, rows))
     ordered = rows[order]
     is_first = np.zeros(len(rows), np.bool_)

@@ -1,7 +1,8 @@
-"""The serving formula as loops over users, in the part of Python that Numba compiles.
+"""The serving formula as loops over users, in the subset of Python that Numba compiles.
 
-The functions take scalars, flat arrays and named tuples of flat arrays only. jobs/offline/recommender.py prepares them,
-and runs the loops compiled, over arrays, or as they are, over lists. shared/domain/formula.py explains the formula.
+The functions take only scalars, flat arrays and named tuples of flat arrays. jobs/offline/recommender.py prepares these
+and runs the loops either compiled, over arrays, or interpreted, over lists. shared/domain/formula.py explains the
+formula.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from jobs.models.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 from shared.domain.formula import FILLER_SCORE, POPULARITY_FLOOR, PRICE_DEVIATION_MIN, PRICE_FACTOR_MIN, SHORT_PROFILE
 
-# Orders of one tier of fillers: more than a tier has positions.
+# The distance between the orders of consecutive tiers of fillers: more than a tier has positions.
 ORDERS_PER_TIER = 1 << 20
 
 
@@ -23,7 +24,7 @@ class SparseRows(NamedTuple):
 
 
 class FlatNeighbours(NamedTuple):
-    """Neighbours and their scores by item, ``width`` each, padded with −1."""
+    """The neighbours of each item and their scores, ``width`` per item, padded with −1."""
 
     items: Int32Array
     scores: Float32Array
@@ -31,7 +32,7 @@ class FlatNeighbours(NamedTuple):
 
 
 class FixedCandidates(NamedTuple):
-    """Each user's candidates that do not depend on the profile, by row, then tier.
+    """Each user's candidates that do not depend on the profile, sorted by row, then tier.
 
     orders : 0 for a candidate suggested by the taste, tier · ORDERS_PER_TIER + position for a filler.
     """
@@ -42,14 +43,14 @@ class FixedCandidates(NamedTuple):
 
 
 class TasteArrays(NamedTuple):
-    """What affinity is computed from.
+    """The inputs of affinity, as flat arrays.
 
-    category_shares, brand_shares : shares of the user's taste times the weight of their kind, of n_rows · n_codes.
+    category_shares, brand_shares : shares of the user's taste times the weight of their kind, length n_rows · n_codes.
     categories, brands : code of each item, −1 if it has none.
-    tag_shares : shares of the user's taste, of n_rows · n_tags; tag_weight : the weight of tags.
-    tag_starts, tags : tags by item, from ``tag_starts[item]`` to ``tag_starts[item + 1]``.
-    log_prices : by item, NaN if it has no price.
-    means, deviations : the price band by row; the mean is NaN if the user has none.
+    tag_shares : shares of the user's taste, length n_rows · n_tags.  tag_weight : the weight of tags.
+    tag_starts, tags : the tags of an item are those from ``tag_starts[item]`` to ``tag_starts[item + 1]``.
+    log_prices : for each item, NaN if it has no price.
+    means, deviations : the price band of each row; the mean is NaN if the user has none.
     """
 
     n_categories: int
@@ -69,10 +70,10 @@ class TasteArrays(NamedTuple):
 
 
 class ProfileCandidates(NamedTuple):
-    """Each user's candidates from the profile, by row, ``width`` places each, and their cf.
+    """Each user's candidates from the profile, ``width`` places per row, and their cf.
 
-    counts : candidates of each row, which fill its first places.
-    n_known : products in the profile of each row.
+    counts : number of candidates of each row, which fill its first places.
+    n_known : number of products in the profile of each row.
     """
 
     counts: Int32Array
@@ -83,9 +84,9 @@ class ProfileCandidates(NamedTuple):
 
 
 class ProfileConstants(NamedTuple):
-    """What candidates from the profile need beside it.
+    """The parameters that decide on candidates from the profile.
 
-    only_known : whether only products that return are candidates.
+    only_known : whether only the products of ``returning`` are candidates.
     """
 
     repeat_weight: float
@@ -95,7 +96,7 @@ class ProfileConstants(NamedTuple):
 class Constants(NamedTuple):
     """The formula's parameters that mix scores.
 
-    prior_evidence : 0 for a prior that never shrinks.
+    prior_evidence : 0 if the prior never shrinks.
     """
 
     blend: float
@@ -110,9 +111,9 @@ class Constants(NamedTuple):
 class Scratch(NamedTuple):
     """The working memory of one thread.
 
-    cf, orders, is_candidate : by item, zero before and after each user.
-    candidates, fits : items of the current user's candidates and their fit to the taste; n_items long.
-    best_items, best_scores : the answer so far; k long.
+    cf, orders, is_candidate : for each item; zero before and after each user.
+    candidates, fits : the current user's candidates and their fit to the user's taste; length n_items.
+    best_items, best_scores : the answer so far; length k.
     """
 
     cf: Float64Array
@@ -127,7 +128,7 @@ class Scratch(NamedTuple):
 def sum_neighbours(
     row: int, repeat_weight: float, profiles: SparseRows, neighbours: FlatNeighbours, scratch: Scratch
 ) -> int:
-    """Add the profile's contributions up in ``cf``, list their items as candidates, and return how many there are."""
+    """Sum the profile's contributions in ``cf``, list their items as candidates, and return the number of those."""
     cf, is_candidate, candidates = scratch.cf, scratch.is_candidate, scratch.candidates
     items, scores, width = neighbours.items, neighbours.scores, neighbours.width
     n_candidates = 0
@@ -155,7 +156,7 @@ def sum_neighbours(
 
 
 def keep_known(row: int, n_candidates: int, known: SparseRows, scratch: Scratch) -> None:
-    """Set the cf of all candidates to 0 but for those of ``known``."""
+    """Set the cf of all candidates to 0, except those of ``known``."""
     cf, candidates, values = scratch.cf, scratch.candidates, scratch.fits
     first, last = known.starts[row], known.starts[row + 1]
     for at in range(first, last):
@@ -167,9 +168,9 @@ def keep_known(row: int, n_candidates: int, known: SparseRows, scratch: Scratch)
 
 
 def keep_best(n_candidates: int, size: int, active: BoolArray, scratch: Scratch) -> int:
-    """Keep the ``size`` active candidates of the greatest cf above 0, ties by item, and return how many there are.
+    """Keep the ``size`` active candidates with the greatest cf above 0, ties by item, and return their number.
 
-    The candidates become a heap with the worst of them first.
+    The candidates become a heap with the worst one first.
     """
     cf, candidates, is_candidate = scratch.cf, scratch.candidates, scratch.is_candidate
     kept = 0
@@ -197,7 +198,7 @@ def keep_best(n_candidates: int, size: int, active: BoolArray, scratch: Scratch)
 
 
 def sift_down(at: int, size: int, heap: Int32Array, cf: Float64Array) -> None:
-    """Move the item at one place of a heap down to where it belongs; the heap's first item is the last in rank."""
+    """Sift the item at place ``at`` of a heap down; the heap's root is the item that ranks last."""
     item = heap[at]
     while 2 * at + 1 < size:
         child = 2 * at + 1
@@ -225,13 +226,13 @@ def find_candidates(
     scratch: Scratch,
     into: ProfileCandidates,
 ) -> None:
-    """Write the candidates that the profiles of the users in rows ``first`` to ``last`` − 1 suggest into ``into``.
+    """Write the candidates from the profiles of the users in rows ``first`` to ``last`` − 1 to ``into``.
 
     Parameters
     ----------
     profiles, excluded : shape (n_rows, n_items): weights w, and products that may not be shown.
-    returning : shape (n_rows, n_items), the products that ``only_known`` is about.
-    active : by item, whether it may be recommended.
+    returning : shape (n_rows, n_items), the only candidates with ``only_known``.
+    active : for each item, whether it may be recommended.
     """
     cf, is_candidate, candidates = scratch.cf, scratch.is_candidate, scratch.candidates
     counts, n_known, items, scores, width = into.counts, into.n_known, into.items, into.scores, into.width
@@ -266,22 +267,22 @@ def rank_candidates(
     scratch: Scratch,
     answers: Int64Array,
 ) -> None:
-    """Write the best items of the users in rows ``first`` to ``last`` − 1 into ``answers``.
+    """Write the best items of the users in rows ``first`` to ``last`` − 1 to ``answers``.
 
     Parameters
     ----------
     profile_candidates : what ``find_candidates`` wrote.
-    returning : shape (n_rows, n_items), products that fill a short answer, in their order.
-    active : by item, whether it may be recommended.
-    groups : by item, the group of variants of which an answer has one, −1 for none.
-    trend : by item, the score of the formula's trending window.
-    bought : by item, the number of purchases.
+    returning : shape (n_rows, n_items), the products that fill a short answer, in their order.
+    active : for each item, whether it may be recommended.
+    groups : for each item, its group of variants, of which an answer has at most one; −1 for none.
+    trend : for each item, its score in the formula's trending window.
+    bought : for each item, its number of purchases.
     answers : shape (n_rows, k), filled with −1.
     """
     cf, orders, is_candidate = scratch.cf, scratch.orders, scratch.is_candidate
     candidates, fits = scratch.candidates, scratch.fits
     best_items, best_scores = scratch.best_items, scratch.best_scores
-    # Numba counts a reference for each access through a tuple: locals avoid it inside the loops
+    # Numba counts references on each access through a tuple; local variables avoid that inside the loops
     n_categories, category_shares, categories = taste.n_categories, taste.category_shares, taste.categories
     n_brands, brand_shares, brands = taste.n_brands, taste.brand_shares, taste.brands
     n_tags, tag_shares, tag_starts, tags = taste.n_tags, taste.tag_shares, taste.tag_starts, taste.tags
@@ -358,7 +359,7 @@ def rank_candidates(
                 orders[item] = 0
             elif orders[item] > 0:
                 score = FILLER_SCORE * trend_share
-            # insertion sort: most candidates are worse than the last of the answer
+            # insertion sort: most candidates are worse than the last item of the answer
             to = filled
             while to > 0:
                 other = best_items[to - 1]
@@ -375,7 +376,7 @@ def rank_candidates(
                 to -= 1
             if to == k:
                 continue
-            # of the variants of one product the best is in the answer
+            # an answer has only the best of a product's variants
             last = filled
             if groups[item] >= 0:
                 for at in range(filled):

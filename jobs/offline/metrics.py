@@ -1,4 +1,4 @@
-"""Metrics of recommendations: ranking metrics by user, and metrics of a set of answers."""
+"""Metrics of recommendations: ranking metrics for each user, and metrics of a set of answers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,17 +9,17 @@ from jobs.models.arrays import BoolArray, Float64Array, Int64Array, Matrix
 
 # Lengths of the answer at which ranking metrics are computed.
 CUTOFFS: Final = (5, 10, 20)
-# The least share of users that novelty counts with: log2 of 0 is infinite.
+# The least share of users that novelty assumes, since log2(0) is infinite.
 POPULARITY_MIN: Final = 1e-9
-# Values that one step of the bootstrap draws at most: bounds its memory at 16 MB.
+# The greatest number of values drawn in one step of the bootstrap, which bounds its memory at 16 MB.
 BOOTSTRAP_BLOCK: Final = 2_000_000
 
 
 def find_hits(answers: Int64Array, relevant: Matrix) -> BoolArray:
-    """Return the places of the answers that hold a relevant item, shape (n_rows, k).
+    """Return a mask of the places that hold a relevant item, shape (n_rows, k).
 
     answers : items, best first, shape (n_rows, k), padded with −1.
-    relevant : shape (n_rows, n_items), not 0 where an item is relevant.
+    relevant : shape (n_rows, n_items), nonzero where an item is relevant.
     """
     n_items = relevant.shape[1]
     rows = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
@@ -32,15 +32,15 @@ def find_hits(answers: Int64Array, relevant: Matrix) -> BoolArray:
 
 
 def discounts(k: int) -> Float64Array:
-    """Return the gain of a hit at each of ``k`` places: 1 / log2(place + 1), with places from 1."""
+    """Return the discounted gain of a hit at each of ``k`` places: 1 / log2(place + 1), with places from 1."""
     return np.asarray(1.0 / np.log2(np.arange(k) + 2.0))
 
 
 def ndcg(hits: BoolArray, relevant_counts: Int64Array) -> Float64Array:
-    """Return NDCG by row (Järvelin and Kekäläinen, TOIS 2002), with gains of 0 and 1.
+    """Return NDCG of each row, shape (n_rows,), with binary gains (Järvelin and Kekäläinen, TOIS 2002).
 
     hits : shape (n_rows, k).
-    relevant_counts : number of relevant items by row, at least 1, shape (n_rows,).
+    relevant_counts : number of relevant items of each row, at least 1, shape (n_rows,).
     """
     k = hits.shape[1]
     ideal = np.cumsum(discounts(k))[np.minimum(relevant_counts, k) - 1]
@@ -48,10 +48,10 @@ def ndcg(hits: BoolArray, relevant_counts: Int64Array) -> Float64Array:
 
 
 def score_users(answers: Int64Array, relevant: Matrix) -> dict[str, Float64Array]:
-    """Return each ranking metric by user, shape (n_rows,), under names such as ``ndcg@20``.
+    """Return each ranking metric for each user, shape (n_rows,), under names such as ``ndcg@20``.
 
-    Each row has at least one relevant item. Recall is the share of all relevant items; precision is the share of k
-    places, filled or not; MRR counts the first k places.
+    Each row must have at least one relevant item. Recall is the number of hits divided by the number of relevant items;
+    precision is divided by k, whether or not all places are filled; MRR considers the first k places.
     """
     relevant_counts = np.diff(relevant.indptr).astype(np.int64)
     hits = find_hits(answers, relevant)
@@ -78,7 +78,7 @@ def beyond_accuracy(
         2011).
     diversity : mean over users of the share of pairs in an answer that differ in category; absent without categories.
 
-    known : shape (n_items,), the items that can be recommended.
+    known : shape (n_items,), whether each item can be recommended.
     popularity : shape (n_items,), share of users with each item.
     categories : shape (n_items,), code of each item, −1 for none.
     """
@@ -100,7 +100,7 @@ def beyond_accuracy(
 def bootstrap_interval(
     values: Float64Array, *, seed: int = 0, resamples: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the bootstrap confidence interval of the mean over users (Efron, 1979; percentiles of resampled means)."""
+    """Return the percentile bootstrap confidence interval of the mean over users (Efron, 1979)."""
     if len(values) < 2:
         return float(values.mean()), float(values.mean())
     random = np.random.default_rng(seed)

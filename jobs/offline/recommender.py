@@ -1,4 +1,4 @@
-"""The serving formula for many users of a snapshot at once, equal to what the recommendations function answers.
+"""The serving formula for many users of a snapshot at once, with the same results as the recommendations function.
 
 The loops are those of jobs/offline/kernels.py. Numba compiles them in about 2 seconds, after which a trial takes a
 tenth to a fortieth of the time; docs/decisions/0021-one-array-formula.md has the figures.
@@ -34,9 +34,10 @@ from shared.domain.formula import (
 )
 
 NOT_FILLED: Final = -1
-# Rows that a thread takes at a time.
+# Rows in each batch that a thread processes.
 ROWS_AT_ONCE: Final = 50
-# Models and profiles whose candidates are kept: those of a formula while its parameters are varied, one at a time.
+# The number of pairs of model and profile whose candidates are cached: enough while the search varies a formula's
+# parameters one at a time.
 CANDIDATES_KEPT: Final = 6
 
 Kernel = Callable[..., None]
@@ -46,7 +47,7 @@ Kept = TypeVar("Kept")
 
 @cache
 def compiled_kernels() -> tuple[Kernel, Kernel]:
-    """Return ``kernels.find_candidates`` and ``kernels.rank_candidates`` as machine code that runs outside the GIL.
+    """Return ``kernels.find_candidates`` and ``kernels.rank_candidates`` as machine code that releases the GIL.
 
     Raises ImportError without Numba.
     """
@@ -59,7 +60,7 @@ def compiled_kernels() -> tuple[Kernel, Kernel]:
 
 
 class CandidateKey(NamedTuple):
-    """What the candidates from a profile depend on, beside the model."""
+    """The formula's parameters that the candidates from a profile depend on."""
 
     profile_events: int
     rank_decay: float
@@ -71,30 +72,30 @@ class CandidateKey(NamedTuple):
 
     @classmethod
     def of(cls, formula: Formula) -> "CandidateKey":
-        """Return the key of a formula. What is not in it only mixes the scores of the candidates."""
+        """Return the key of a formula. Its other parameters only change how the candidates' scores are mixed."""
         return cls(*(getattr(formula, name) for name in cls._fields))
 
 
 class KeptCandidates(Generic[Kept]):
-    """The latest results for a model and a key, CANDIDATES_KEPT of them; the one used longest ago goes first."""
+    """A cache of results by model and key that keeps the CANDIDATES_KEPT most recently used ones."""
 
     def __init__(self) -> None:
-        # with the model itself, whose id is then of no other
+        # keeps a reference to the model, so that no other object can get its id
         self._kept: OrderedDict[tuple[int, CandidateKey], tuple[object, Kept]] = OrderedDict()
 
     def has(self, model: object, key: CandidateKey) -> bool:
-        """Return whether a result is kept."""
+        """Return whether there is a result."""
         return (id(model), key) in self._kept
 
     def find(self, model: object, key: CandidateKey) -> Kept | None:
-        """Return what was kept, as used last; None if there is nothing."""
+        """Return the result and mark it as the most recently used; None if there is none."""
         if (entry := self._kept.get((id(model), key))) is None:
             return None
         self._kept.move_to_end((id(model), key))
         return entry[1]
 
     def keep(self, model: object, key: CandidateKey, result: Kept) -> None:
-        """Keep a result, as used last."""
+        """Store a result as the most recently used."""
         self._kept[id(model), key] = (model, result)
         self._kept.move_to_end((id(model), key))
         if len(self._kept) > CANDIDATES_KEPT:
@@ -102,12 +103,12 @@ class KeptCandidates(Generic[Kept]):
 
 
 class OfflineRecommender:
-    """Recommends to the users of a snapshot; keeps what does not depend on the model between calls.
+    """Recommends to the users of a snapshot, and caches between calls what does not depend on the model.
 
     Parameters
     ----------
     k : size of each answer.
-    compiled : whether the loops are compiled, which needs Numba. Both ways give the same answers.
+    compiled : whether the loops are compiled, which needs Numba. The answers are the same either way.
     """
 
     def __init__(self, snapshot: Snapshot, k: int, *, compiled: bool) -> None:
@@ -118,13 +119,13 @@ class OfflineRecommender:
         self._prepared: dict[tuple[str, ...], Any] = {}
         # the interpreter runs one thread at a time
         self._idle = [self._scratch() for _ in range(count_threads() if compiled else 1)]
-        # its threads start with the first answers and end with this object
+        # the pool's threads start with the first answers and end with this object
         self._pool = ThreadPoolExecutor(len(self._idle))
 
     def recommend(self, neighbours: Neighbours, formula: Formula) -> Int64Array:
         """Return the best items of each user, shape (n_rows, k), best first, padded with −1.
 
-        ``formula`` has its repeat weight in units of similarity.
+        The repeat weight of ``formula`` is in units of similarity.
         """
         snapshot, policy, window = self.snapshot, formula.exclusion_policy, formula.trending_window
         answers = np.full((len(snapshot.users), self.k), NOT_FILLED, np.int64)
@@ -152,11 +153,11 @@ class OfflineRecommender:
         return answers
 
     def has_candidates(self, neighbours: Neighbours, formula: Formula) -> bool:
-        """Return whether the candidates from the profiles are known, which is most of the work of an answer."""
+        """Return whether the candidates from the profiles, most of the work of an answer, are cached."""
         return self._candidates.has(neighbours, CandidateKey.of(formula))
 
     def _find_candidates(self, neighbours: Neighbours, formula: Formula) -> kernels.ProfileCandidates:
-        """Return the candidates from the profiles, which most formulae of a search share with the one before."""
+        """Return the candidates from the profiles, cached: most formulae of a search share them with the one before."""
         key = CandidateKey.of(formula)
         candidates = self._candidates.find(neighbours, key)
         if candidates is not None:
@@ -190,7 +191,7 @@ class OfflineRecommender:
         return candidates
 
     def _run(self, kernel: Kernel, *inputs: Any, into: Any) -> None:
-        """Run a kernel over all rows, some at a time."""
+        """Run a kernel over all rows, in batches."""
         n_rows = len(self.snapshot.users)
 
         def run_some(first: int) -> None:
@@ -207,13 +208,13 @@ class OfflineRecommender:
         return self._prepare(("active",), lambda: self.snapshot.active)
 
     def _prepare(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:
-        """Return what ``build`` returns, adapted, and build it once."""
+        """Return the adapted result of ``build``, which is called only once for each key."""
         if key not in self._prepared:
             self._prepared[key] = self._adapt(build())
         return self._prepared[key]
 
     def _adapt(self, arrays: Prepared) -> Prepared:
-        """Return lists instead of arrays for the interpreter, which reads an element of a list several times faster."""
+        """Return lists instead of arrays for the interpreter, which reads elements of lists several times faster."""
         if self.compiled:
             return arrays
         adapted: Any = arrays.tolist() if isinstance(arrays, np.ndarray) else arrays
@@ -243,11 +244,11 @@ class OfflineRecommender:
         return np.full(self.snapshot.n_items, -1, np.int32) if groups is None else groups.astype(np.int32)
 
     def _first_of_groups(self, items: Int64Array) -> Int64Array:
-        """Return the items without those whose variant comes before them."""
+        """Return the items without those that a variant of the same product precedes."""
         groups = self.snapshot.catalog.groups
         if groups is None:
             return items
-        # an item without a group is one of its own
+        # an item without a group is a group of its own
         codes = np.where(groups >= 0, groups, groups.max() + 1 + np.arange(len(groups)))[items]
         return items[np.sort(np.unique(codes, return_index=True)[1])]
 
@@ -258,7 +259,7 @@ class OfflineRecommender:
         return self._first_of_groups(fillers[np.sort(first)])[: self.k]
 
     def _best_by_tier(self, window: TrendingWindow) -> dict[int, Int64Array]:
-        """Return the fillers of each tier, best first; the tiers in their order."""
+        """Return the fillers of each tier, best first; tiers are in order."""
         trends = self.snapshot.trends
         best_by_tier = {
             TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
@@ -270,7 +271,7 @@ class OfflineRecommender:
     def _fixed_candidates(self, policy: ExclusionPolicy, window: TrendingWindow) -> kernels.FixedCandidates:
         """Return the candidates that do not depend on the profile: trending in favourite categories, and fillers.
 
-        There are none if the policy leaves out all that the user has not met.
+        There are none if the policy excludes all products that the user has not met.
         """
         if policy == "unmet":
             empty = np.empty(0, np.int32)

@@ -1,4 +1,4 @@
-"""A shop as it stood at one moment: what the serving path knew about its users and products then."""
+"""A shop as of a point in time: what the serving path knew about its users and products then."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,9 +31,9 @@ _WINDOW_NAMES: Final[dict[str, TrendingWindow]] = {"7d": "7d", "30d": "30d"}
 
 @dataclass(frozen=True)
 class RecentEvents:
-    """The latest events of each user, by row, then newest first. All arrays have the shape (n_recent,).
+    """The latest events of each user, sorted by row, then newest first. All arrays have the shape (n_recent,).
 
-    rows : positions in the list of users.
+    rows : positions in ``Snapshot.users``.
     items, weights : the events' items and weights.
     ages : days before the user's newest event.
     positions : 0 for the user's newest event.
@@ -48,14 +48,14 @@ class RecentEvents:
 
 @dataclass(frozen=True)
 class Interactions:
-    """The products of each user's latest events, each product once per user, by row, then the newest first.
+    """The products of each user's latest events, each product once per user, sorted by row, then newest first.
 
     starts : shape (n_rows + 1,), where the pairs of each row begin. All other arrays have the shape (n_pairs,).
     items : products.
-    weights : greatest weight of the pair's events.
+    weights : the greatest weight of the pair's events.
     event_counts : number of the pair's events.
     ages : days between the pair's newest event and the user's newest event.
-    ranks : 0 for the product met last, at most RANK_MAX − 1.
+    ranks : 0 for the product met last; at most RANK_MAX − 1.
     """
 
     starts: Int64Array
@@ -85,9 +85,9 @@ class Interactions:
 
 @dataclass(frozen=True)
 class KnownProducts:
-    """The products that users know, each once per user, by row, then item. All arrays have the shape (n_known,).
+    """The products that users know, each once per user, sorted by row, then item. All arrays have the shape (n_known,).
 
-    times : when the user met or bought the product last; is_bought : whether they bought it.
+    times : when the user last met or bought the product.  is_bought : whether the user bought it.
     """
 
     rows: Int64Array
@@ -96,14 +96,14 @@ class KnownProducts:
     is_bought: BoolArray
 
     def select(self, order: Int64Array, shape: tuple[int, int]) -> Matrix:
-        """Return these products in this order, by row first, as a matrix of ones."""
+        """Return the products at the positions ``order``, rows ascending, as a matrix of ones."""
         starts = np.searchsorted(self.rows[order], np.arange(shape[0] + 1))
         return sparse.csr_array((np.ones(len(order)), self.items[order], starts), shape=shape)
 
 
 @dataclass(frozen=True)
 class TasteProfiles:
-    """The preferences of each user as of one moment: what ``TasteProfile`` of shared/domain/ranking.py is for one user.
+    """All users' preferences at the snapshot's time; ``TasteProfile`` of shared/domain/ranking.py is for one user.
 
     categories, brands, tags : decayed scores, shapes (n_rows, n_categories), (n_rows, n_brands), (n_rows, n_tags).
     has_prices : shape (n_rows,), whether the user has a price band.
@@ -120,17 +120,17 @@ class TasteProfiles:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The events before ``now`` and what followed from them for ``users``.
+    """The events before ``now``, and what the shop derived from them for ``users``.
 
     Attributes
     ----------
     history : events up to ``now``.
-    now : from when trends and preferences decay.
+    now : the time from which trends and preferences decay.
     users : codes, ascending, shape (n_rows,); row r of every result belongs to ``users[r]``.
-    active : shape (n_items,), the products that may be recommended.
+    active : shape (n_items,), whether each product may be recommended.
     catalog : in the codes of the history.
-    is_live : whether each user's newest event happens right now, whatever its time.
-    trend_history : the events that make trends; those of ``history`` by default.
+    is_live : whether each user's newest event counts as happening now, whatever its time.
+    trend_history : the events that trends are computed from; those of ``history`` by default.
     """
 
     history: History
@@ -148,7 +148,7 @@ class Snapshot:
 
     @cached_property
     def _user_events(self) -> tuple[Int64Array, Int64Array]:
-        """The users' events as positions in the history, and the row of each, by row, then newest first."""
+        """The users' events as positions in the history, and the row of each; sorted by row, then newest first."""
         row_of_user = np.full(len(self.history.user_ids), -1, np.int64)
         row_of_user[self.users] = np.arange(len(self.users))
         events = np.flatnonzero(row_of_user[self.history.users] >= 0)
@@ -197,7 +197,7 @@ class Snapshot:
         return {}
 
     def known(self, policy: ExclusionPolicy) -> KnownProducts:
-        """Return the known products that a policy is about: those that it excludes or, if "unmet", all."""
+        """Return the known products that a policy concerns: those that it excludes or, for "unmet", all of them."""
         events, rows = self._user_events
         starts = np.searchsorted(rows, np.arange(len(self.users)))
         times = self.history.times[events]
@@ -219,7 +219,7 @@ class Snapshot:
         return KnownProducts(pairs // self.n_items, pairs % self.n_items, known_times, pair_is_bought)
 
     def excluded(self, policy: ExclusionPolicy) -> Matrix:
-        """Return the known products and their variants, which may not be shown: shape (n_rows, n_items), 1 for each."""
+        """Return the known products that may not be shown, and their variants: shape (n_rows, n_items), 1 for each."""
         known = self.known("nothing" if policy == "unmet" else policy)
         excluded = known.select(np.arange(len(known.rows)), self._shape)
         groups = self.catalog.groups
@@ -235,7 +235,7 @@ class Snapshot:
         return with_variants
 
     def returning(self, policy: ExclusionPolicy) -> Matrix:
-        """Return the known products that fill a short answer, shape (n_rows, n_items), those of a row in order."""
+        """Return the known products that fill a short answer, shape (n_rows, n_items), each row in that order."""
         known = self.known(policy)
         if policy == "unmet":
             order = np.lexsort((known.items, -known.times, known.rows))
@@ -245,9 +245,9 @@ class Snapshot:
 
     @cached_property
     def trends(self) -> dict[TrendingWindow, Float64Array]:
-        """Trending scores by window, and the number of purchases as "all": shape (n_items,), 0 for inactive products.
+        """Trending scores by window, with the number of purchases as "all": shape (n_items,), 0 for inactive products.
 
-        The rule is that of shared/domain/trending.py.
+        The formula is that of shared/domain/trending.py.
         """
         history = self.history if self.trend_history is None else self.trend_history
         hours = self.now.astype("datetime64[h]") - history.times.astype("datetime64[h]")
@@ -288,7 +288,7 @@ class Snapshot:
 
 
 def _sum_by_code(preferences: Matrix, codes: Int64Array) -> Float64Array:
-    """Return the sums of each row's preferences by the codes of its items, shape (n_rows, n_codes)."""
+    """Return the sums of each row's preferences for items with the same code, shape (n_rows, n_codes)."""
     known = np.flatnonzero(codes >= 0)
     n_codes = int(codes.max(initial=-1)) + 1
     membership = sparse.csr_array((np.ones(len(known)), (known, codes[known])), shape=(len(codes), n_codes))

@@ -1,4 +1,4 @@
-"""Splits of a history in time: the events that models learn from, and the products that recommendations should name."""
+"""Temporal splits of a history: the events that models learn from, and the products to be recommended."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +12,13 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 
 # Held-out events of at least this weight make a product relevant: additions to the cart and purchases.
 RELEVANT_WEIGHT: Final = min(EVENT_WEIGHTS[EventType.ADD_TO_CART], EVENT_WEIGHTS[EventType.PURCHASE])
-# A file holds out the last days of a history if at most this share of the history is as late as its first event.
+# A file of held-out events holds out the last days of a history if at most this share of the history is as late as the
+# file's first event.
 OVERLAP_MAX: Final = 0.1
 
 
 class NothingToMeasure(ValueError):
-    """The split leaves no user with both events to learn from and a relevant product."""
+    """The split leaves no user who has both events to learn from and a relevant product."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Split:
     ----------
     train : events before the cut, in the codes of the whole history.
     now : the time of the cut, from which ages count back.
-    users : int64, shape (n_test,), codes of the users with events before the cut and relevant products, ascending.
+    users : int64, shape (n_test,), codes, ascending, of the users with events before the cut and relevant products.
     relevant : shape (n_users, n_items), 1 where a user added a product to the cart or bought it after the cut.
-    known_items : bool, shape (n_items,), products with an event before the cut: only they can be recommended.
-    new_only : whether products that a user met before the cut are not relevant.
+    known_items : bool, shape (n_items,), products with an event before the cut: only these can be recommended.
+    new_only : whether only products that a user did not meet before the cut are relevant.
     held_out : events after the cut, of all users and kinds, in the codes of the whole history.
     """
 
@@ -45,7 +46,7 @@ class Split:
 
 
 def select_events(history: History, mask: BoolArray) -> History:
-    """Return the events where ``mask``, of shape (n_events,), is true, in the same codes."""
+    """Return the events for which ``mask``, shape (n_events,), is true, in the same codes."""
     return History(
         history.user_ids,
         history.product_ids,
@@ -65,9 +66,9 @@ def _user_item_pairs(history: History) -> Matrix:
 
 
 def split_by_mask(history: History, held_out: BoolArray, *, new_only: bool, now: np.datetime64 | None = None) -> Split:
-    """Hold out the events where the mask, of shape (n_events,), is true.
+    """Hold out the events for which ``held_out``, shape (n_events,), is true.
 
-    ``now`` is the newest event before the cut by default. Raises NothingToMeasure.
+    ``now`` is the time of the newest event before the cut by default. Raises NothingToMeasure.
     """
     train = select_events(history, ~held_out)
     test = select_events(history, held_out & (history.weights >= RELEVANT_WEIGHT))
@@ -106,8 +107,8 @@ def split_last_days(history: History, days: float, *, new_only: bool) -> Split:
 def leave_last_out(history: History, *, new_only: bool) -> Split:
     """Hold out each user's last relevant event and all of their later events. Raises NothingToMeasure.
 
-    Ages count back from the newest event before the cuts. The cuts of users lie at different times, so a model learns
-    from events that are later than other users' cuts: ``split_last_days`` leaks nothing, but the literature uses this.
+    Ages count back from the newest event before the cuts. Users' cuts are at different times, so models learn from
+    events later than other users' cuts. ``split_last_days`` has no such leakage, but the literature uses this split.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")
@@ -122,7 +123,7 @@ def leave_last_out(history: History, *, new_only: bool) -> Split:
 def split_by_file(history: History, test: History, *, new_only: bool) -> Split:
     """Hold out the events of ``test``, which has its own codes for the same ids. Raises NothingToMeasure.
 
-    Events of ``history`` at or after the first held-out event of their user lie in that user's future and are left out.
+    Events of ``history`` at or after their user's first held-out event are in that user's future and are left out.
     """
     if len(test) == 0:
         raise NothingToMeasure("no events in the held-out file")
@@ -135,7 +136,7 @@ def split_by_file(history: History, test: History, *, new_only: bool) -> Split:
 
 
 def estimate_holdout_days(history: History, test: History) -> float | None:
-    """Return the days that a file of held-out events covers, at least 1; None if each user has a cut of their own.
+    """Return the number of days that a file of held-out events covers, at least 1; None if users have different cuts.
 
     All users share one cut if at most OVERLAP_MAX of ``history`` is as late as the first event of ``test``.
     """
@@ -146,7 +147,7 @@ def estimate_holdout_days(history: History, test: History) -> float | None:
 
 
 def join_histories(first: History, second: History) -> History:
-    """Return the events of both histories, those of ``first`` before those of ``second``, in common codes."""
+    """Return the events of both histories, those of ``first`` first, in common codes."""
     return history_of(
         np.concatenate((first.user_ids[first.users], second.user_ids[second.users])),
         np.concatenate((first.product_ids[first.items], second.product_ids[second.items])),

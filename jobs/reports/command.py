@@ -36,7 +36,7 @@ METRICS: Final = ("ndcg@20", "recall@20", "precision@20", "hit@20", "mrr@20")
 
 
 def days_of(text: str) -> float | None:
-    """Return the days of ``last:30d``; None for another kind of split. Raises ValueError where they make no sense."""
+    """Return the days of ``last:30d``; None for another kind of split. Raises ValueError if they are not valid."""
     if not text.startswith("last:"):
         return None
     try:
@@ -58,17 +58,17 @@ def _split(text: str, history: History, others: Sequence[History], *, new_only: 
 
 
 def _file_lines(result: dict[str, Any]) -> list[str]:
-    """Return what became of each file's rows, a line each."""
+    """Return lines that say what became of each file's rows."""
     lines = []
     for file in result["files"]:
         line = f"{file['file']}: {file['rows']} rows read, {file['used']} used"
         if file["times_without_zone"]:
-            line += f"; {file['times_without_zone']} times name no zone and were read in {result['timezone']}"
+            line += f"; {file['times_without_zone']} times have no time zone and were read as {result['timezone']}"
         lines.append(line)
         lines += _left_out_lines(file["left_out"])
     if items := result.get("items"):
         lines.append(
-            f"{items['file']}: {items['rows']} rows read; {items['matched']} of the {items['of']} items of the events "
+            f"{items['file']}: {items['rows']} rows read; {items['matched']} of the {items['of']} items with events "
             "are in it"
         )
         lines += _left_out_lines(items["left_out"])
@@ -107,7 +107,7 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def _history_lines(groups: list[dict[str, Any]], names: Sequence[str]) -> list[str]:
-    """Return a line for each length of history, with its users and the mean of each named method."""
+    """Return a line for each group of history lengths, with its users and the mean of each named method."""
     lines = [" ".join(f"{name:>16}" for name in ("events", "users", *names))]
     for group in groups:
         cells = (history_label(group), str(group["users"]), *(f"{group[name]:.4f}" for name in names))
@@ -192,13 +192,13 @@ def _read_files(options: argparse.Namespace, *paths: str) -> list[EventFile]:
 
 
 def _with_left_out(message: str, files: Sequence[EventFile]) -> str:
-    """Return the message with what was left out of the files: it may be the reason."""
+    """Return the message followed by what was left out of the files, which may be its cause."""
     reasons = [f"{file.path}: {file.left_out.sentence()}" for file in files if file.left_out.counts]
     return message + (f" (left out: {'; '.join(reasons)})" if reasons else "")
 
 
 def run(options: argparse.Namespace, report_trial: Callable[[Trial], None]) -> dict[str, Any]:
-    """Return the evaluation as JSON. Raises UnreadableFile, NothingToMeasure or ValueError, with the reason."""
+    """Return the evaluation as a JSON object. Raises UnreadableFile, NothingToMeasure or ValueError with the reason."""
     if not 0 <= options.time_budget < 1e6:
         raise ValueError("--time-budget must be a number of seconds, at least 0")
     days = days_of(options.split)
@@ -216,13 +216,13 @@ def run(options: argparse.Namespace, report_trial: Callable[[Trial], None]) -> d
     except NothingToMeasure as error:
         raise NothingToMeasure(_with_left_out(str(error), files)) from None
     items: CatalogFile | None = None
-    # codes without an event stay: catalog and history are in the codes of all files
+    # codes without events are kept: catalog and history use the codes of all files
     catalog = Catalog.unknown(len(item_names))
     if options.items:
         items = read_catalog(options.items, item_names, columns=items_columns)
         if not items.matched:
             raise UnreadableFile(
-                f"{options.items}: none of its {items.rows} rows has the id of an item of the events; their ids look "
+                f"{options.items}: none of its {items.rows} rows has the id of an item with events; such ids look "
                 f"like {', '.join(map(str, item_names[:3]))}"
             )
         catalog = items.catalog
@@ -251,7 +251,7 @@ def run(options: argparse.Namespace, report_trial: Callable[[Trial], None]) -> d
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 2, with the reason in a line, for input that cannot be measured."""
+    """Run the command and return its exit code. For input that cannot be measured, print the reason and return 2."""
     options = parser().parse_args(argv)
 
     def report_trial(trial: Trial) -> None:

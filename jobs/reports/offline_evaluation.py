@@ -1,4 +1,4 @@
-"""Evaluates what would be served, every tuned algorithm and the popular products on days that no model learnt from."""
+"""Evaluates what would be served, every tuned algorithm and popularity on days that no model learnt from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from jobs.tuning.trial import Trial
 from shared.domain.formula import Formula
 
 K: Final = CUTOFFS[-1]
-# Every report shows quality by events in the user's history, in groups that begin at these numbers.
+# Reports show quality by the number of events in the user's history, in groups that begin at these numbers.
 HISTORY_SIZES: Final = (1, 2, 3, 5, 20, 100)
 MOST_POPULAR: Final = "most popular"
 RECENTLY_POPULAR: Final = "recently popular"
-# Answers, of all methods together, that take as long uncompiled as compiling does.
+# From this many answers, for all methods together, compiling pays off.
 COMPILED_FROM_ANSWERS: Final = 20_000
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """The quality of one method of recommending.
+    """The quality of one method of recommendation.
 
-    user_scores : by metric (such as ``ndcg@20``), each user's value, shape (n_users,).
+    user_scores : for each metric (such as ``ndcg@20``), each user's value, shape (n_users,).
     overall : coverage, novelty and diversity.
     """
 
@@ -55,7 +55,7 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of all methods on a split, that of the served one first, and how it was chosen."""
+    """The results of all methods on a split, that of the served one first, and how that one was chosen."""
 
     split: Split
     results: list[MethodResult]
@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def best_single_model(self) -> str | None:
-        """The algorithm that was best on the tuning days, mixtures aside, of those measured; None if none was."""
+        """The algorithm that was best on the tuning days of those measured, mixtures aside; None if there is none."""
         measured = {result.name for result in self.results}
         ranked = (trial["algorithm"] for trial in self.choice.trials)
         return next((name for name in ranked if name != MIXTURE and name in measured), None)
@@ -99,8 +99,10 @@ class Evaluation:
 def by_history(sizes: IntArray, scores: Mapping[str, Float64Array]) -> list[dict[str, Any]]:
     """Return the mean of each method's scores in each group of HISTORY_SIZES that has users.
 
-    sizes : events in each user's history, at least 1, shape (n_users,).  scores : by method, shape (n_users,).
-    ``to`` is the greatest size of the group, None for the last.
+    sizes : events in each user's history, at least 1, shape (n_users,).
+    scores : for each method, shape (n_users,).
+
+    In the results, ``to`` is the greatest size of the group; None for the last group.
     """
     groups = np.searchsorted(HISTORY_SIZES, sizes, side="right") - 1
     return [
@@ -126,14 +128,14 @@ def evaluate(
     report: Callable[[Trial], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> Evaluation:
-    """Choose a model on the events before the cut; measure it, every trial and the popular on those after it.
+    """Choose a model on the events before the cut; measure it, every trial and the popular products on those after it.
 
-    No model, no tuning and no trend sees an event after the cut.
+    No model, tuning or trend uses an event after the cut.
 
     Parameters
     ----------
     catalog : in the split's codes.
-    holdout_days, leave_last : make the splits to tune on like this split; see ``split_for_tuning``.
+    holdout_days, leave_last : the kind of split to tune on, which should be that of ``split``: ``split_for_tuning``.
     clock : see ``choose_model``.
 
     Raises NothingToMeasure.

@@ -1,4 +1,4 @@
-"""Plots as inline SVG, which needs no script and no other file."""
+"""Plots as inline SVG, which needs neither scripts nor other files."""
 
 from collections.abc import Sequence
 from html import escape

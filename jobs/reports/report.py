@@ -1,4 +1,4 @@
-"""Renders evaluations as one HTML page that needs no other file."""
+"""Renders evaluations as a self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -67,7 +67,7 @@ def _trials_table(trials: Sequence[Mapping[str, Any]]) -> str:
 
 
 def history_label(group: Mapping[str, Any]) -> str:
-    """Return the sizes of a group of histories, such as 1, 3–4 or 100+."""
+    """Return the range of sizes of a group of histories, such as 1, 3–4 or 100+."""
     first, last = group["from"], group.get("to")
     if last is None:
         return f"{first}+"
@@ -75,7 +75,7 @@ def history_label(group: Mapping[str, Any]) -> str:
 
 
 def _history_table(groups: Sequence[Mapping[str, Any]], names: Sequence[str], best_single_model: str | None) -> str:
-    """Return a row for each method, with its mean for each length of history; the best single model is marked."""
+    """Return a table with a row for each method and its mean for each history length; marks the best single model."""
     head = "".join(f"<th>{history_label(group)} ({group['users']:,})</th>" for group in groups)
     rows = []
     for name in names:

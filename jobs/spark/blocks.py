@@ -1,9 +1,9 @@
-"""Which items meet in which task: every pair of items in at least one, and as few as possible in several.
+"""Assigns items to tasks, so that every pair of items meets in at least one task, and few pairs in several.
 
-Items form q² groups, the points of the affine plane of a prime order q; its q² + q lines are the tasks. Two points lie
-on exactly one line, so two groups meet in exactly one task. A task has q groups, which are a q-th of the items. Pairs
-of items of one group meet in q + 1 tasks: all tasks together take 1 + 1/q times the work of one machine. Tasks that
-join two groups, each with each, would take nearly twice the work (docs/decisions/0077-spark.md).
+Items form q² groups, the points of the affine plane of prime order q; its q² + q lines are the tasks. Two points lie on
+exactly one line, so two groups meet in exactly one task. A task has q groups, that is, 1/q of the items. Pairs of items
+within a group meet in q + 1 tasks, so all tasks together take 1 + 1/q times the work of one machine. A task for each
+pair of groups would take nearly twice the work (docs/decisions/0077-spark.md).
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ import numpy as np
 from jobs.models.arrays import Float64Array, Int32Array, Int64Array
 from jobs.models.pairs import score_bytes
 
-# Orders of planes: 1, whose only task has all items, and primes.
+# Orders of planes: primes, and 1, whose only task has all items.
 ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
-# What the loops of a task may hold (with its tables about 4 GB), and multiply: half a minute of one processor.
+# The memory that the loops of a task may take (about 4 GB including its tables), and the number of multiplications in
+# them, which take half a minute of one processor.
 TASK_BYTES: Final = 1_000_000_000
 TASK_PAIRS: Final = 20e9
 
@@ -40,7 +41,7 @@ class Blocks:
         return int(self.tasks.max()) + 1
 
     def spread(self, items: Int32Array) -> tuple[Int64Array, Int32Array]:
-        """Return the positions of ``items`` and their tasks, each item once for each of its tasks."""
+        """Return positions in ``items`` and tasks, with one entry for each task of each item."""
         tasks = self.tasks[self.groups[items]]
         return np.repeat(np.arange(len(items)), tasks.shape[1]), tasks.ravel()
 
@@ -48,9 +49,9 @@ class Blocks:
 def choose_order(
     n_pairs: float, n_entries: int, n_items: int, k: int, task_bytes: float = TASK_BYTES, task_pairs: float = TASK_PAIRS
 ) -> int:
-    """Return the least order whose tasks stay within a task's memory and work.
+    """Return the least order with which each task stays within ``task_bytes`` and ``task_pairs``.
 
-    n_pairs : the multiplications of XᵀX.  n_entries, n_items : of the matrix.  k : neighbours of an item.
+    n_pairs : number of multiplications in XᵀX.  n_entries, n_items : of the matrix X.  k : neighbours per item.
 
     Raises ValueError if no order is large enough.
     """
@@ -66,7 +67,7 @@ def choose_order(
 def plan_blocks(work: Float64Array, order: int) -> Blocks:
     """Return the blocks of a plane. Each group gets about the same work.
 
-    work : shape (n_items,), what an item takes part in: the entries of its rows.
+    work : shape (n_items,), the work for each item: the total number of entries in its rows.
     order : an entry of ORDERS.
     """
     if order not in ORDERS:
@@ -75,7 +76,7 @@ def plan_blocks(work: Float64Array, order: int) -> Blocks:
 
 
 def _deal(work: Float64Array, n_groups: int) -> Int32Array:
-    """Deal items in rounds, the heaviest first; in each round the group with the least work so far is first."""
+    """Deal items to groups in rounds, heaviest first; each round begins with the group that has the least work."""
     groups = np.zeros(len(work), np.int32)
     order = np.argsort(-work, kind="stable")
     totals = np.zeros(n_groups)
@@ -88,7 +89,7 @@ def _deal(work: Float64Array, n_groups: int) -> Int32Array:
 
 
 def _lines(order: int) -> Int32Array:
-    """Return the lines through each point of the plane: y = slope · x + intercept, and the vertical line at x."""
+    """Return the lines through each point of the plane: y = slope · x + intercept for each slope, and the vertical."""
     if order == 1:
         return np.zeros((1, 1), np.int32)
     x, y = np.divmod(np.arange(order**2), order)

@@ -1,4 +1,4 @@
-"""Events as Parquet: what a training on Spark reads. Jobs write it; executors know files alone."""
+"""Events as Parquet, the input of a training on Spark: jobs write it, since executors have access only to files."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,14 +14,14 @@ EVENTS: Final = pa.schema(
         pa.field("user_id", pa.int64()),
         pa.field("product_id", pa.int64()),
         pa.field("weight", pa.float32()),
-        # microseconds since 2000-01-01 UTC, as in History
+        # microseconds since 2000-01-01 UTC, the EPOCH of jobs/data/history.py
         pa.field("time", pa.int64()),
     ]
 )
 
 
 def table_of(history: History) -> pa.Table:
-    """Return a history's events as a table of the schema EVENTS."""
+    """Return a history's events as a table with the schema EVENTS."""
     times = (history.times - EPOCH).astype(np.int64)
     return pa.table(
         [history.user_ids[history.users], history.product_ids[history.items], history.weights, times], schema=EVENTS
@@ -31,7 +31,7 @@ def table_of(history: History) -> pa.Table:
 def history_of_users(tables: Iterable[pa.Table], product_ids: Int64Array) -> History:
     """Return the history of all events of some users, in the order of ``load_history``.
 
-    product_ids : of the shop's complete history, ascending: the codes of items are the same for all users.
+    product_ids : those of the shop's whole history, ascending, so that the codes of items are the same for all users.
     """
     table = pa.concat_tables([EVENTS.empty_table(), *tables])
     users, products, weights, times = (column.to_numpy() for column in table.columns)

@@ -1,6 +1,7 @@
-"""How each algorithm that Spark trains turns entries into scores: the steps of its module in jobs/models, taken apart.
+"""How each algorithm that Spark can train turns entries into scores: its module in jobs/models, divided into steps.
 
-A step sees the rows of some users, or all entries of some items. What it needs of the others is computed before it.
+A step sees the rows of some users, or all entries of some items. What it needs from other rows or items is computed
+before it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,16 +18,16 @@ from jobs.models.rp3beta import item_factors, walk_shares
 from jobs.models.text_weights import length_norms, saturate, user_idf
 from jobs.models.transitions import popularity_factors
 
-# what an item counts as the source and as the target of a pair, each of shape (n_items,)
+# each item's factors as the source and as the target of a pair, each of shape (n_items,)
 Factors: TypeAlias = tuple[Float64Array, Float64Array]
 
 
 class Recipe:
-    """An algorithm whose scores are source_i · target_j · Σ over rows, the same for every pair of items.
+    """An algorithm whose scores are source_i · target_j · Σ over rows, where the sum is symmetric in i and j.
 
     Attributes
     ----------
-    finish : brings all scores into [0, 1], in place.
+    finish : scales or clips all scores to [0, 1], in place.
     is_cosine : whether each item's weights are divided by their norm.
     """
 
@@ -34,9 +35,9 @@ class Recipe:
     is_cosine = False
 
     def by_row(self, weights: Float64Array, counts: Int64Array, n_items: int) -> tuple[Float64Array, Float64Array]:
-        """Return what entries count after their rows are known: their weights, and a factor of them.
+        """Return the weights of entries and a factor for each, computed from their rows; both of shape (n_entries,).
 
-        weights : by row.  counts : entries of each row, shape (n_rows,).
+        weights : shape (n_entries,), sorted by row.  counts : number of entries of each row, shape (n_rows,).
         """
         del counts, n_items
         return weights, np.ones_like(weights)
@@ -44,19 +45,19 @@ class Recipe:
     def by_item(
         self, weights: Float64Array, factors: Float64Array, places: Int64Array, item_values: Float64Array
     ) -> Float64Array:
-        """Return the weights of entries, before their norm.
+        """Return the final weights of entries, before they are divided by their norm.
 
-        factors : what ``by_row`` returned.  places : the position of each entry's item in ``item_values``.
+        weights, factors : as returned by ``by_row``.  places : the position of each entry's item in ``item_values``.
         """
         del places, item_values
         return weights * factors
 
     def item_values(self, sums: Float64Array) -> Float64Array:
-        """Return what ``by_item`` needs of each item, from the sums of its weights in the matrix."""
+        """Return the value that ``by_item`` needs for each item, computed from its sum of weights in the matrix."""
         return sums
 
     def factors(self, sums: Float64Array) -> Factors | None:
-        """Return the items' factors from the sums of their weights in the matrix; None if they are 1."""
+        """Return the items' factors, computed from their sums of weights in the matrix; None if all are 1."""
         del sums
         return None
 
@@ -71,7 +72,7 @@ class Cosine(Recipe):
     def by_item(
         self, weights: Float64Array, factors: Float64Array, places: Int64Array, item_values: Float64Array
     ) -> Float64Array:
-        """Return the weights as they are."""
+        """Return the weights unchanged."""
         del factors, places, item_values
         return weights
 
@@ -103,7 +104,7 @@ class Bm25(Recipe):
         return weights, np.repeat(user_idf(counts, n_items), counts)
 
     def item_values(self, sums: Float64Array) -> Float64Array:
-        """Return by how much each item's weights saturate."""
+        """Return the BM25 length norm of each item."""
         return length_norms(sums, self.k1, self.b)
 
     def by_item(
@@ -121,7 +122,7 @@ class Rp3beta(Recipe):
     beta: float = 0.4
 
     def by_row(self, weights: Float64Array, counts: Int64Array, n_items: int) -> tuple[Float64Array, Float64Array]:
-        """Return the weights, and each entry's part in the walk."""
+        """Return the weights, and each entry's factor in the walk."""
         del n_items
         rows = np.repeat(np.arange(len(counts)), counts)
         user_sums = np.bincount(rows, weights, len(counts))
@@ -130,18 +131,18 @@ class Rp3beta(Recipe):
     def by_item(
         self, weights: Float64Array, factors: Float64Array, places: Int64Array, item_values: Float64Array
     ) -> Float64Array:
-        """Return each entry's part in the walk."""
+        """Return each entry's factor in the walk."""
         del weights, places, item_values
         return factors
 
     def factors(self, sums: Float64Array) -> Factors:
-        """Return what an item's popularity counts at both ends of the walk."""
+        """Return each item's factors as the start and as the end of the walk."""
         return item_factors(sums, self.alpha, self.beta)
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """``transitions_neighbours``, whose entries are events in order."""
+    """``transitions_neighbours``, whose entries are events in order of time."""
 
     window: int = 10
     distance_power: float = 0.5
@@ -153,11 +154,12 @@ class Transitions:
     finish = staticmethod(scale_scores)
 
     def factors(self, sums: Float64Array) -> Factors:
-        """Return what an item's popularity counts at both ends of a transition."""
+        """Return each item's factors as the start and as the end of a transition."""
         return popularity_factors(sums, self.source_power, self.target_power)
 
 
-# By name in the registry. EASE and ALS solve for all items at once; popularity needs no more than one machine.
+# By name in the registry. EASE and ALS are missing because they solve for all items at once; popularity, because it
+# needs only one machine.
 RECIPES: Final[Mapping[str, type[Recipe] | type[Transitions]]] = {
     "cosine": Cosine,
     "transitions": Transitions,
@@ -169,13 +171,13 @@ RECIPES: Final[Mapping[str, type[Recipe] | type[Transitions]]] = {
 
 @dataclass(frozen=True)
 class Training:
-    """One model to train: a recipe, and what is common to all recipes."""
+    """One model to train: a recipe, and the parameters that all recipes have."""
 
     recipe: Recipe | Transitions
     min_co_occurrence: int
 
 
 def training_of(algorithm: str, parameters: Mapping[str, Any]) -> Training:
-    """Return how Spark trains an algorithm with the parameters of its ``fit``. Raises KeyError if it does not."""
+    """Return how Spark trains an algorithm with these parameters of its ``fit``. Raises KeyError if it cannot."""
     own = {name: value for name, value in parameters.items() if name != "min_co_occurrence"}
     return Training(RECIPES[algorithm](**own), int(parameters.get("min_co_occurrence", 2)))

@@ -1,4 +1,4 @@
-"""The neighbours that a training on Spark wrote, as ``fit`` returns them."""
+"""Reads the neighbours that a training on Spark wrote, in the form that ``fit`` returns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from jobs.spark.recipes import training_of
 
 
 def read_table(filesystem: Any, folder: str) -> pa.Table:
-    """Return the rows of a model's folder.
+    """Return the rows in a model's folder.
 
-    Raises FileNotFoundError if Spark did not finish it: it writes an empty file _SUCCESS last.
+    Raises FileNotFoundError if Spark did not finish the folder: it writes an empty file _SUCCESS last.
     """
     if not filesystem.exists(f"{folder}/_SUCCESS"):
         raise FileNotFoundError(f"{folder} has no file _SUCCESS: the training did not write all of it")
@@ -25,7 +25,7 @@ def read_table(filesystem: Any, folder: str) -> pa.Table:
 
 
 def unpack_table(table: pa.Table, product_ids: Int64Array, k: int) -> Neighbours:
-    """Return neighbours in the codes of ``product_ids``, ascending; rows of a product lie together, best first."""
+    """Return neighbours in the codes of ``product_ids``, which ascend. A product's rows are contiguous, best first."""
     neighbours = Neighbours.none(len(product_ids), k)
     items = np.searchsorted(product_ids, table["product_id"].to_numpy())
     starts = np.flatnonzero(np.append(True, items[1:] != items[:-1])[: len(items)])
@@ -39,12 +39,12 @@ def unpack_table(table: pa.Table, product_ids: Int64Array, k: int) -> Neighbours
 def read_neighbours(
     filesystem: Any, output: str, models: Sequence[Mapping[str, Any]], shares: Sequence[float], k: int
 ) -> tuple[Int64Array, Neighbours]:
-    """Return the products that have neighbours or are some, ascending, and the neighbours: of a model, or of a mixture.
+    """Return the products that have or are neighbours, ascending, and the neighbours of the model or of the mixture.
 
-    models, shares : as the batch got them, and what each counts in the mixture.
+    models : as they were passed to the batch.  shares : the share of each model in the mixture.
     """
     tables = [read_table(filesystem, f"{output}/model={number}") for number in range(len(models))]
-    # a product that only ever comes last is a neighbour without neighbours of its own: Transitions without ``backward``
+    # with transitions and ``backward`` = 0, a product that always comes last has no neighbours but is one of others
     columns = [table[name].to_numpy() for table in tables for name in ("product_id", "neighbour_id")]
     product_ids = np.unique(np.concatenate(columns).astype(np.int64))
     fitted = [

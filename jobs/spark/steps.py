@@ -1,7 +1,7 @@
-"""The steps of a training as functions of Arrow tables: what executors run. None of them imports Spark.
+"""The steps of a training that executors run, as functions of Arrow tables. None of them imports Spark.
 
-Rows have ids that ascend by user, then session. Sums of floating-point numbers depend on their order, so each step
-sorts what it adds up: it gets the rows of a group in no order.
+Rows have ids that ascend by user, then session. The rows of a group arrive in no particular order, and sums of
+floating-point numbers depend on the order, so each step sorts what it adds up.
 """
 
 from typing import Final
@@ -22,10 +22,10 @@ from jobs.models.transitions import rank_sequences
 from jobs.spark.blocks import Blocks
 from jobs.spark.recipes import Factors, Recipe, Training, Transitions
 
-# entries: of a matrix, or events of sequences; ``row_entries`` is the number of the row's entries
+# entries of a matrix, or events of sequences; ``row_entries`` is the number of entries in the row
 ENTRIES: Final = "row long, step long, item int, hour double, weight double, factor double, row_entries int"
 SUMS: Final = "item int, total double, entries long, work double"
-# what is sent q + 1 times: entries of a matrix in the precision of the loops, events in full
+# what is shuffled q + 1 times: entries of a matrix in the precision of the loops, events in full precision
 SPREAD_ENTRIES: Final = "task int, row long, item int, weight float"
 SPREAD_EVENTS: Final = "task int, row long, step long, item int, hour double, weight double"
 NEIGHBOURS: Final = "item int, neighbour int, score float, co_occurrence int"
@@ -42,7 +42,7 @@ def entries_of(
 ) -> pa.Table:
     """Return the entries of some users' rows.
 
-    first_row : the id of the first row.  heaviest : the greatest weight of an event of any user.
+    first_row : the id of the first row.  heaviest : the greatest event weight of all users.
     """
     if isinstance(recipe, Transitions):
         sequences = training_sequences(history, now, weighting, heaviest)
@@ -69,12 +69,12 @@ def entries_of(
 
 
 def _ordered(table: pa.Table, *keys: str) -> pa.Table:
-    """Return the table by its keys, the first of which matters most."""
+    """Return the table sorted by these keys, the first of which takes precedence."""
     return table.take(np.lexsort([table[key].to_numpy() for key in reversed(keys)]))
 
 
 def sum_items(table: pa.Table) -> pa.Table:
-    """Return the sum of the weights of each item, the number of its entries, and the entries of its rows."""
+    """Return the sum of weights of each item, its number of entries, and the number of all entries in its rows."""
     table = _ordered(table, "item", "row", "step")
     items, places = np.unique(table["item"].to_numpy(), return_inverse=True)
     return pa.table(
@@ -115,8 +115,8 @@ def spread_entries(
 def score_task(table: pa.Table, training: Training, factors: Factors | None, k: int) -> pa.Table:
     """Return the ``k`` best neighbours of each item of a task among the task's items.
 
-    The compiled kernels run whatever the task's size: they add up in other precisions than SciPy and NumPy. They sort
-    entries of a matrix themselves.
+    The compiled kernels run whatever the task's size, since their sums differ in precision from those of SciPy and
+    NumPy. They sort entries of a matrix themselves.
     """
     if isinstance(training.recipe, Transitions):
         table = _ordered(table, "row", "step", "item")
@@ -164,7 +164,7 @@ def score_task(table: pa.Table, training: Training, factors: Factors | None, k: 
 
 
 def _flatten(items: Int32Array, codes: Int32Array, neighbours: Neighbours) -> pa.Table:
-    """Return neighbours as a row for each, best first. codes : what ``neighbours.indices`` are positions in."""
+    """Return one row per neighbour, best first. ``neighbours.indices`` are positions in ``codes``."""
     rows, places = np.nonzero(neighbours.indices >= 0)
     return pa.table(
         {
@@ -177,10 +177,10 @@ def _flatten(items: Int32Array, codes: Int32Array, neighbours: Neighbours) -> pa
 
 
 def merge_neighbours(table: pa.Table, product_ids: Int64Array, k: int) -> pa.Table:
-    """Return the ``k`` best of what all tasks found for some items, each neighbour once, as ids of products."""
+    """Return the ``k`` best neighbours that all tasks found for some items, without duplicates, as product ids."""
     table = _ordered(table, "item", "neighbour")
     items, others = table["item"].to_numpy(), table["neighbour"].to_numpy()
-    # items of one group met in several tasks, with the same result
+    # items of the same group met in several tasks, with the same result
     first = np.flatnonzero(np.append(True, (items[1:] != items[:-1]) | (others[1:] != others[:-1]))[: len(items)])
     items, others = items[first], others[first]
     distinct, counts = np.unique(items, return_counts=True)

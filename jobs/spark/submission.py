@@ -1,4 +1,4 @@
-"""From a chosen model to a batch of Spark: the events as Parquet, a row in ``training_batches``, and the request."""
+"""Trains a chosen model on Spark: writes the events as Parquet, records the batch and submits it."""
 
 import json
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """What a batch trains, and what its result is published with: the column ``choice`` of ``training_batches``.
+    """What a batch trains, and the details to publish its result with: the column ``choice`` of ``training_batches``.
 
     Attributes
     ----------
-    models : of the batch: ``algorithm``, ``parameters`` and ``weighting`` of each.
-    shares : what each counts in a mixture.
-    algorithm, parameters, metrics, timings : of the model version. Repeat weights in ``parameters`` are those of
-        neighbours with ``mean_score``.
+    models : ``algorithm``, ``parameters`` and ``weighting`` of each model to train.
+    shares : the share of each in a mixture.
+    algorithm, parameters, metrics, timings : of the model version. Repeat weights in ``parameters`` are for neighbours
+        with the mean score ``mean_score``.
     """
 
     models: list[dict[str, Any]]
@@ -45,7 +45,7 @@ class PreparedTraining:
 def prepare(
     choice: Choice, parameters: dict[str, Any], metrics: dict[str, Any], timings: dict[str, Any]
 ) -> PreparedTraining:
-    """Return the training of a choice that was made on a sample of users."""
+    """Return the training for a choice that was made on a sample of users."""
     if choice.algorithm == MIXTURE:
         parts = choice.parameters["parts"]
     else:
@@ -64,7 +64,8 @@ def prepare(
 def submit(job: str, started_at: datetime, since: datetime | None, training: PreparedTraining) -> dict[str, Any]:
     """Write the events since ``since``, record the batch and submit it; return the job's answer.
 
-    The row comes before the request: what dies between them is submitted by ``finish_training``, under the same id.
+    The row is stored before the request is sent: if the job dies between the two, ``finish_training`` submits the batch
+    under the same id.
     """
     batch_id = f"aisle-{job}-{started_at:%Y%m%d-%H%M%S}"
     events = write_events(f"{folder_of(batch_id)}/events", since)
@@ -87,7 +88,7 @@ def folder_of(batch_id: str) -> str:
 
 
 def request_batch(batch_id: str, training: PreparedTraining) -> None:
-    """Submit a batch whose row exists. Submitted twice, it runs once. Raises Unavailable."""
+    """Submit a batch whose row exists; safe to repeat, since a batch submitted twice runs once. Raises Unavailable."""
     folder, where = folder_of(batch_id), spark_batches.place()
     arguments = ["--events", f"{folder}/events", "--output", f"{folder}/neighbours"]
     arguments += ["--models", json.dumps(training.models), "--k", str(NEIGHBOURS)]
@@ -96,9 +97,9 @@ def request_batch(batch_id: str, training: PreparedTraining) -> None:
 
 
 def write_events(folder: str, since: datetime | None) -> int:
-    """Write the events that models learn from, a file for each day, and return their number.
+    """Write the events that models learn from, one file per day, and return the number of events.
 
-    One day is in memory at a time.
+    Only one day is in memory at a time.
     """
     filesystem, root = fsspec.core.url_to_fs(folder)
     filesystem.makedirs(root, exist_ok=True)
@@ -116,5 +117,5 @@ def write_events(folder: str, since: datetime | None) -> int:
 
 
 def read_training(choice: Mapping[str, Any]) -> PreparedTraining:
-    """Return the training of a row of ``training_batches``."""
+    """Return the training that a row of ``training_batches`` describes; ``choice`` is its column of that name."""
     return PreparedTraining(**choice)

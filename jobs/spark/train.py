@@ -1,7 +1,7 @@
-"""The program of a batch: reads events and writes each item's neighbours, both Parquet. The only module with Spark.
+"""The program of a batch: reads events and writes each item's neighbours, both as Parquet. Only this module uses Spark.
 
-``python -m jobs.spark.train --events FOLDER --output FOLDER --models JSON`` trains one model after the other into
-``OUTPUT/model=0``, ``OUTPUT/model=1`` and so on. It ends with status 0 only if all are written.
+``python -m jobs.spark.train --events FOLDER --output FOLDER --models JSON`` trains one model after another into
+``OUTPUT/model=0``, ``OUTPUT/model=1`` and so on. It exits with status 0 only if all are written.
 """
 
 import argparse
@@ -27,19 +27,20 @@ from jobs.spark.recipes import Transitions, training_of
 
 log = logging.getLogger(__name__)
 
-# Events, and entries, that an executor holds of a part, but for a user or item that has more.
+# The most events, or entries, of a partition in an executor's memory, unless a single user or item has more.
 PART_EVENTS: Final = 2_000_000
-# Rows of one part of the users have ids below this; the part's number is above it.
+# The number of low bits of a row's id that count the rows of a partition; the partition's number is in the bits above.
 ROW_BITS: Final = 40
-# Bytes of an event of a sequence in units of those of an entry of a matrix, which the order of blocks is chosen by.
+# The size of an event of a sequence in units of an entry of a matrix, for choosing the order of the blocks.
 EVENT_ENTRIES: Final = 3
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What every model of a shop's events needs.
+    """A shop's events, and what the training of every model needs of them.
 
-    n_parts : of users, and of items.  now : the newest event's time.  heaviest : the greatest weight of an event.
+    n_parts : the number of partitions, of users and of items.  now : the time of the newest event.
+    heaviest : the greatest weight of an event.
     """
 
     events: DataFrame
@@ -50,7 +51,7 @@ class Shop:
 
 
 def read_shop(session: SparkSession, folder: str, part_events: int = PART_EVENTS) -> Shop:
-    """Return the events of a folder of Parquet files, and what is common to all of them."""
+    """Return the events in a folder of Parquet files, and what the training of every model needs of them."""
     events = session.read.parquet(folder)
     count, newest, heaviest = events.agg(sql.count("*"), sql.max("time"), sql.max("weight")).first() or (0, None, None)
     products = events.select("product_id").distinct().toArrow()["product_id"].to_numpy()
@@ -64,10 +65,10 @@ def read_shop(session: SparkSession, folder: str, part_events: int = PART_EVENTS
 
 
 def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | None = None) -> DataFrame:
-    """Return the ``k`` best neighbours of each product, best first by product, with scores that are not scaled.
+    """Return the ``k`` best neighbours of each product, sorted by product, best first, with unscaled scores.
 
     model : ``algorithm``, ``parameters`` and ``weighting``, as in the description of a model version.
-    order : of the blocks (jobs/spark/blocks.py); by default the least whose tasks are small enough.
+    order : order of the blocks (jobs/spark/blocks.py); by default the least whose tasks are small enough.
     """
     training, weighting = training_of(model["algorithm"], model["parameters"]), Weighting(**model["weighting"])
     recipe, product_ids, now, heaviest = training.recipe, shop.product_ids, shop.now, shop.heaviest
@@ -84,7 +85,7 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
     def by_item(frame: DataFrame) -> Any:
         return frame.groupBy((sql.col("item") % shop.n_parts).alias("part"))
 
-    # ranges of users, in order: ids of rows ascend with the part's number
+    # partitions are ranges of users in order, so that ids of rows ascend with the partition's number
     users = shop.events.repartitionByRange(shop.n_parts, "user_id")
     entries = users.mapInArrow(to_entries, steps.ENTRIES).persist(StorageLevel.MEMORY_AND_DISK)
     sums = by_item(entries).applyInArrow(steps.sum_items, steps.SUMS).toArrow()
@@ -117,7 +118,7 @@ def train(
     k: int,
     order: int | None = None,
 ) -> None:
-    """Train models and write the neighbours of each to a folder of its own, in place of what a failed attempt left."""
+    """Train models and write the neighbours of each to its own folder, replacing what a failed attempt left there."""
     shop = read_shop(session, events)
     session.conf.set("spark.sql.shuffle.partitions", str(shop.n_parts))
     for number, model in enumerate(models):
@@ -126,7 +127,7 @@ def train(
 
 
 def main() -> None:
-    """Train the models of the command line."""
+    """Train the models given on the command line."""
     logging.basicConfig(level=logging.INFO)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", required=True, help="folder of Parquet files: jobs/spark/events.py")
@@ -135,7 +136,7 @@ def main() -> None:
     parser.add_argument("--k", required=True, type=int, help="neighbours of a product")
     parser.add_argument("--order", type=int, help="order of the blocks, chosen by size if omitted")
     arguments = parser.parse_args()
-    # adaptive execution would merge parts, and with them the tasks of blocks
+    # adaptive execution would coalesce partitions, and with them the tasks of blocks
     builder = SparkSession.builder.appName("aisle-similarity").config("spark.sql.adaptive.enabled", "false")
     session = builder.getOrCreate()
     train(session, arguments.events, arguments.output, arguments.models, arguments.k, arguments.order)

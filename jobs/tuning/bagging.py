@@ -1,6 +1,6 @@
 """Averages the mixtures that forward selection finds on many samples of the users (Caruana et al., ICML 2004).
 
-One forward selection is a choice among many mixtures on the same users, and takes in what suits these. The mean of its
+A single forward selection chooses among many mixtures on the same users, and so overfits to them. The mean of its
 shares over bootstrap samples of the users varies less (section 2.3 of the paper).
 """
 
@@ -21,22 +21,22 @@ from jobs.tuning.objective import Objective
 from jobs.tuning.trial import Trial, charged
 from shared.domain.formula import Formula
 
-# The share of the best score that each trial that takes part has at least.
+# Trials take part if they have at least this share of the best score.
 SCORE_SHARE_MIN: Final = 0.9
-# samples of the users
+# number of bootstrap samples of the users
 SAMPLES: Final = 10
-# Shares are rounded: a description of a model has no digits that say nothing.
+# Shares are rounded to this many decimals, so that the description of a model has no meaningless digits.
 SHARE_DIGITS: Final = 4
 
-# whole shares of the trials, by place
+# the integer share of each trial, in order
 Shares = tuple[int, ...]
 
 
 def bag_trials(objective: Objective, trials: Sequence[Trial], formula: Formula, budget: Budget) -> Trial | None:
     """Return the trials mixed by their mean shares over samples of the users; None if fewer than two have a share.
 
-    Two trials of one algorithm are two models. All mixtures are scored with ``formula``, each once and charged to the
-    budget. The samples that it does not reach are left out.
+    Two trials of one algorithm count as two models. All mixtures are scored with ``formula``, each only once, and
+    charged to the budget. Samples that the budget does not reach are left out.
     """
     leading = sorted(trials, key=lambda trial: -trial.score)[:TRIALS_MAX]
     leading = [trial for trial in leading if trial.score >= SCORE_SHARE_MIN * leading[0].score]
@@ -58,7 +58,7 @@ def bag_trials(objective: Objective, trials: Sequence[Trial], formula: Formula, 
 
 
 class _Mixtures:
-    """The scores of mixtures by the shares of the trials in them, each computed once while the budget lasts."""
+    """The scores of mixtures by the shares of their trials, each computed only once and while the budget lasts."""
 
     def __init__(self, objective: Objective, trials: Sequence[Trial], formula: Formula, budget: Budget) -> None:
         self.objective, self.trials, self.formula, self.budget = objective, trials, formula, budget
@@ -98,7 +98,7 @@ def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
     n_trials = len(mixtures.trials)
     shares: Shares = (0,) * n_trials
     best = -1.0
-    # the first round takes in the best trial
+    # the first round adds the best trial
     for _ in range(ROUNDS_MAX):
         added: Shares | None = None
         for place in range(n_trials):
@@ -115,7 +115,7 @@ def _select(mixtures: _Mixtures, sample: Int64Array) -> Shares | None:
 
 
 def _mix(chosen: Sequence[tuple[Trial, float]]) -> list[Neighbours]:
-    """Return the neighbours of the mixture by fold."""
+    """Return the neighbours of the mixture, one per fold."""
     if len(chosen) == 1:
         return chosen[0][0].neighbours
     return [

@@ -23,14 +23,14 @@ from jobs.tuning.trial import TUNED_GAIN_MIN, is_ahead, is_better
 from shared.domain.replenishment import ReplenishmentFormula
 
 K: Final = 20
-# Days in which users buy again: the first of these with ENOUGH_USERS, or the last.
+# The horizon in days within which users buy again: the first of these with ENOUGH_USERS, or the last.
 HORIZON_DAYS: Final = (7.0, 14.0)
 ENOUGH_USERS: Final = 500
-# With fewer held-out users the defaults are kept: differences are noise.
+# With fewer held-out users the defaults are kept, because differences are noise.
 USERS_MIN: Final = 50
-# Users whose lists one evaluation scores, over all windows.
+# The greatest number of users whose lists one evaluation scores, over all windows.
 USERS_MAX: Final = 1_600
-# Windows in a row at the end of the history, before the earliest of which this share of it lies.
+# The greatest number of consecutive windows at the end of the history, and the least share of it before the earliest.
 WINDOWS_MAX: Final = 4
 TRAIN_MIN: Final = 0.5
 # Rounds through all parameters.
@@ -47,10 +47,10 @@ VALUES: Final[dict[str, Sequence[Any]]] = {
 
 @dataclass(frozen=True)
 class Window:
-    """Users who bought something again in some days, as they were before.
+    """Users who bought something again within a period, with their histories up to its start.
 
-    relevant : shape (n_rows, n_items), 1 where a user bought again what they had bought before.
-    users : int64, shape (n_rows,), codes of the history.
+    relevant : shape (n_rows, n_items), 1 where a user bought a product that they had bought before.
+    users : int64, shape (n_rows,), the users' codes in the history.
     """
 
     recommender: BuyAgainRecommender
@@ -64,7 +64,7 @@ class Window:
 
 @dataclass(frozen=True)
 class BuyAgainChoice:
-    """The formula to publish, with its mean NDCG@20 and that of the defaults; None if there was nothing to tune on."""
+    """The formula to publish, its mean NDCG@20 and that of the defaults; None if there was nothing to tune on."""
 
     formula: ReplenishmentFormula
     users: int
@@ -85,9 +85,9 @@ class BuyAgainChoice:
 def cut_windows(
     history: History, horizon_days: float, *, windows_max: int = WINDOWS_MAX, users_max: int = USERS_MAX, seed: int = 0
 ) -> list[Window]:
-    """Return the last windows of the history, the latest first; fewer where too little history lies before them.
+    """Return the last windows of the history, the latest first; fewer if too little history lies before them.
 
-    Windows without a user who bought again are left out.
+    Windows in which no user bought anything again are left out.
     """
     purchases = select_events(history, history.weights == PURCHASE_WEIGHT)
     if len(purchases) == 0:
@@ -128,8 +128,8 @@ def _cut_window(
 def choose_formula(history: History, *, seed: int = 0) -> BuyAgainChoice:
     """Return the formula that ranks best what users bought again in the last days of a history.
 
-    A large history is sampled by users, as for the choice of the model. The defaults are kept where fewer than
-    USERS_MIN users bought something again, or where tuning gains no more than noise would.
+    A large history is sampled by users, as for the choice of the model. The defaults are kept if fewer than USERS_MIN
+    users bought something again, or if the gain of tuning is within noise.
     """
     history = sample_users(history, TUNING_EVENTS, seed)
     windows: list[Window] = []

@@ -1,4 +1,4 @@
-"""The model to publish: the best of all trials, or what a shop is served that is too small to choose on."""
+"""The model to publish: the best of all trials, or a default for shops too small to choose on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ from shared.domain.formula import (
     Repeats,
 )
 
-# The model of a shop too small to choose on: cosine with a good share of the trend; repeat weight in similarity.
+# The model of a shop too small to choose on: cosine with a strong trending prior; repeat weight in units of similarity.
 DEFAULT_TRIAL: Final = FinishedTrial(
     "cosine",
     {"min_co_occurrence": 2},
@@ -47,7 +47,7 @@ DEFAULT_TRIAL: Final = FinishedTrial(
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to publish, fitted on the whole history, and how all trials did.
+    """The model to publish, fitted on the whole history, and the results of all trials.
 
     Attributes
     ----------
@@ -55,11 +55,11 @@ class Choice:
     score : the model's mean NDCG@20 on the held-out days; None for a small shop's default.
     reason : why this model was chosen.
     trials : ``FinishedTrial.summary`` of every trial, best first.
-    is_aborted : whether a clock ended tuning, which then depends on the machine: see jobs/tuning/budget.py.
-    other_formulae : of answers with other repeats than those that the model was chosen for.
+    is_aborted : whether a clock ended tuning, so that the choice depends on the machine: see jobs/tuning/budget.py.
+    other_formulae : for answers with other repeats than those that the model was chosen for.
     newest : the model's quality on the newest held-out days alone; None for a small shop's default.
-    comparison : with the active version's parameters; None if there is no active version, or none to compare with.
-    fall : of the quality of the active version's parameters since it was chosen; None if unknown.
+    comparison : with the active version's parameters; None if there is no active version, or none that can be compared.
+    fall : the fall in quality of the active version's parameters since it was chosen; None if unknown.
     """
 
     algorithm: str
@@ -109,7 +109,7 @@ def fit_default(
     other_repeats: Sequence[Repeats] = (),
     now: np.datetime64 | None = None,
 ) -> Choice:
-    """Return the choice for a shop too small to choose on, with the reason."""
+    """Return the default choice for a shop too small to choose on; ``reason`` says why it is."""
     formula = DEFAULT_TRIAL.formula.with_(
         blend=Formula.blend if (catalog.categories >= 0).any() else 1.0,
         exclusion_policy="seen" if new_only else "bought",
@@ -121,7 +121,7 @@ def fit_default(
 
 
 def is_tuned(active: ActiveVersion) -> bool:
-    """Return whether a version has other parameters than the default of small shops."""
+    """Return whether a version's parameters differ from the default for small shops."""
     default = (DEFAULT_TRIAL.algorithm, DEFAULT_TRIAL.parameters, DEFAULT_TRIAL.weighting)
     return (active.algorithm, active.parameters, active.weighting) != default
 
@@ -135,7 +135,7 @@ def fit_active(
     other_repeats: Sequence[Repeats] = (),
     now: np.datetime64 | None = None,
 ) -> Choice:
-    """Return the active version's model, fitted on a history too small to choose on, with the reason.
+    """Return the active version's model, fitted on a history too small to choose on; ``reason`` says why it is.
 
     Raises ValueError or TypeError if it cannot be fitted.
     """
@@ -161,9 +161,9 @@ def fit_best(
     days: float | None,
     now: np.datetime64 | None,
 ) -> tuple[Choice, FinishedTrial]:
-    """Return the best trial, fitted on the whole history, or the next best if that does not fit the memory budget.
+    """Return the best trial fitted on the whole history, or the next best if that one is unsuitable for it.
 
-    trials : best first. days : of the held-out events; None if each user's last event was held out.
+    trials : best first.  days : number of held-out days; None if each user's last event was held out.
 
     Returns the choice and the trial. Raises NothingToMeasure if none could be fitted.
     """

@@ -1,7 +1,8 @@
-"""How a shop has moved since its active model version was published.
+"""How a shop has changed since its active model version was published.
 
 A version stores a profile of the shop's newest days, and the change that is ordinary in that shop from one such period
-to the next. The next run compares. docs/decisions/0035-warm-start.md gives the reasons for the thresholds.
+to the next. The next run compares its own profile with that. docs/decisions/0035-warm-start.md gives the reasons for
+the thresholds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,25 +24,25 @@ PROFILE_KEY: Final = "history"
 PROFILE_DAYS: Final = 7
 # Products that count as the most popular ones.
 POPULAR: Final = 20
-# History lengths are grouped: groups begin at these numbers of events.
+# The groups of history lengths: each begins at one of these numbers of events.
 LENGTHS_FROM: Final = (1, 2, 3, 5, 20, 100)
-# With fewer events than this, a period says too little about a shop to speak of drift.
+# A period with fewer events than this is too short to tell drift from noise.
 EVENTS_MIN: Final = 200
-# Drift is a fall of NDCG@20 by this share of what it was, if it is as many standard errors as ERRORS_MIN as well.
+# Drift is a fall in NDCG@20 by more than this share of what it was and by more than ERRORS_MIN standard errors.
 FALL_MIN: Final = 0.1
 ERRORS_MIN: Final = 3.0
-# Drift is a share of new events as great as this on products that the version does not know.
+# Drift is at least this share of new events on products that the version does not know.
 UNKNOWN_MIN: Final = 0.2
-# Drift is a change in shares (of event types, or of history lengths) as great as this; 1 is the greatest possible.
+# Drift is a change of at least this much in the shares of event types or of history lengths; 1 is the greatest change.
 CHANGE_MIN: Final = 0.2
 # Drift is an overlap of the most popular products below this.
 OVERLAP_MIN: Final = 0.5
-# A change must also be this many times as great as the shop's ordinary one.
+# A change must also be this many times as great as is ordinary in the shop.
 TIMES_ORDINARY: Final = 2.0
 
 
 def _names_by_weight() -> dict[float, str]:
-    """Return the name of the first event type of each weight: a history knows weights only."""
+    """Return the name of the first event type of each weight: a history stores only weights."""
     names: dict[float, str] = {}
     for event_type, weight in EVENT_WEIGHTS.items():
         names.setdefault(weight, event_type.value)
@@ -53,13 +54,13 @@ NAMES_BY_WEIGHT: Final = _names_by_weight()
 
 @dataclass(frozen=True)
 class Period:
-    """A shop in a few days.
+    """Statistics of a shop's events over a few days.
 
-    events : their number.
-    event_types : the share of each type of events.
+    events : number of events.
+    event_types : the share of each event type.
     popular : ids of the most popular products, best first.
-    lengths : the share of each group of LENGTHS_FROM, of the users with events in the period, by the number of their
-        events up to its end.
+    lengths : of the users with events in the period, the share in each group of LENGTHS_FROM, by their number of events
+        up to its end.
     """
 
     events: int
@@ -70,7 +71,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Changes:
-    """The difference between two periods: shares that changed, and the share of popular products in both."""
+    """The differences between two periods: the shares that changed, and the share of popular products in both."""
 
     event_types: float
     lengths: float
@@ -81,9 +82,9 @@ class Changes:
 class Profile:
     """The newest period of a shop.
 
-    until : its newest event.
-    period : its last PROFILE_DAYS days.
-    ordinary : the changes from the period before to this one; None if one of them has too few events.
+    until : the time of the shop's newest event.
+    period : the PROFILE_DAYS days up to then.
+    ordinary : the changes from the period before to this one; None if either has too few events.
     """
 
     until: np.datetime64
@@ -130,7 +131,7 @@ class Profile:
 
 
 def _share(value: Any) -> float:
-    """Return a share. Raises ValueError for anything else."""
+    """Return the value as a float. Raises ValueError or TypeError unless it is a number in [0, 1]."""
     number = float(value)
     if not isfinite(number) or not 0 <= number <= 1:
         raise ValueError(f"{value!r} is not a share")
@@ -147,7 +148,7 @@ def profile_of(history: History) -> Profile:
 
 
 def describe(history: History, after: np.datetime64, until: np.datetime64) -> Period:
-    """Return the period after one moment and up to another."""
+    """Return the period after ``after`` and up to ``until``, inclusive."""
     is_inside = (history.times > after) & (history.times <= until)
     lengths = np.bincount(history.users[history.times <= until], minlength=len(history.user_ids))
     present = np.bincount(history.users[is_inside], minlength=len(history.user_ids)) > 0
@@ -166,7 +167,7 @@ def describe(history: History, after: np.datetime64, until: np.datetime64) -> Pe
 
 
 def _popular(history: History, is_inside: BoolArray) -> list[int]:
-    """Return the ids of the products that most users bought or put in the cart; that most met, where none were."""
+    """Return the ids of the products that most users bought or added to the cart, or met if no product was either."""
     is_relevant = is_inside & (history.weights >= RELEVANT_WEIGHT)
     counted = is_relevant if is_relevant.any() else is_inside
     counts = count_users(history.users[counted], history.items[counted], len(history.product_ids))
@@ -192,9 +193,9 @@ def compare(before: Period, after: Period) -> Changes:
 
 @dataclass(frozen=True)
 class Fall:
-    """NDCG@20 of one model: what it was when the version was chosen, and what it is on the newest days.
+    """NDCG@20 of one model when the version was chosen and on the newest days, each with its standard error.
 
-    Each with its standard error.
+    A fall is positive if ``then`` is above ``now``.
     """
 
     then: float
@@ -203,7 +204,7 @@ class Fall:
     now_error: float
 
     def is_drift(self) -> bool:
-        """Return whether quality has fallen by more than FALL_MIN, and by more than noise would explain."""
+        """Return whether quality has fallen by more than FALL_MIN and by more than noise would explain."""
         fall, error = self.then - self.now, float(np.hypot(self.then_error, self.now_error))
         return fall > FALL_MIN * self.then and fall > ERRORS_MIN * error
 
@@ -219,15 +220,17 @@ class Fall:
 
 @dataclass(frozen=True)
 class Drift:
-    """How a shop has moved since a version was published.
+    """How a shop has changed since a version was published.
 
     Attributes
     ----------
-    new_events : events later than those that the version learned from; None if the version does not say how late.
-    unknown_share : their share on products that the version does not know; None without such events.
-    changes : from the version's period to the newest one; None if the version stores none, or one has too few events.
+    new_events : number of events after the last one that the version learned from; None if the version does not store
+        that time.
+    unknown_share : the share of them on products that the version does not know; None if there are no new events.
+    changes : from the version's period to the newest one; None if the version stores none, or if either has too few
+        events.
     ordinary : the changes that are ordinary in the shop; None if unknown.
-    fall : of the quality of the version's parameters; None if it was not measured.
+    fall : the fall in quality of the version's parameters; None if it was not measured.
     """
 
     version: int
@@ -253,7 +256,7 @@ class Drift:
                 if change >= max(CHANGE_MIN, TIMES_ORDINARY * usual):
                     reasons.append(f"the mixture of {subject} changed by {change:.0%}")
             if self.changes.popular_overlap < min(OVERLAP_MIN, ordinary.popular_overlap / TIMES_ORDINARY):
-                reasons.append(f"{self.changes.popular_overlap:.0%} of the most popular products are the same")
+                reasons.append(f"only {self.changes.popular_overlap:.0%} of the most popular products are the same")
         return reasons
 
     def as_json(self) -> dict[str, Any]:
@@ -280,7 +283,10 @@ class Drift:
 
 
 def measure_drift(version: int, then: Profile | None, now: Profile, history: History) -> Drift:
-    """Return how the shop has moved since the version's profile, quality apart. ``now`` is that of ``history``."""
+    """Return how the shop has changed since the version's profile, apart from quality.
+
+    then : the version's profile, if it stores one.  now : the profile of ``history``.
+    """
     if then is None:
         return Drift(version)
     is_new = history.times > then.until

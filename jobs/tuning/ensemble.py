@@ -10,7 +10,7 @@ from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from jobs.tuning.objective import Objective
 from jobs.tuning.trial import FinishedTrial, Trial, charged, is_better
 
-# Trials that a mixture may take in, best first, and rounds, each of which takes one of them in once more.
+# The greatest number of trials, best first, that a mixture is selected from, and of rounds, each of which adds one.
 TRIALS_MAX: Final = 5
 ROUNDS_MAX: Final = 5
 
@@ -23,8 +23,8 @@ def mix_trials(
 ) -> Trial | None:
     """Return the best mixture of the trials; None if no mixture is better than the best trial alone.
 
-    Each round takes in the trial that helps most once more, so shares are small whole numbers, and then tunes the
-    mixture's formula. ``trials`` are sorted, best first.
+    Each round adds the trial that helps most, possibly one already in the mixture, so shares are small whole numbers,
+    and then tunes the mixture's formula. ``trials`` are sorted, best first.
     """
     parts = [trial for trial in trials if trial.neighbours is not None][:TRIALS_MAX]
     if len(parts) < 2:
@@ -56,7 +56,7 @@ def mix_trials(
 def _take_in(
     objective: Objective, parts: Sequence[FinishedTrial], shares: dict[str, int], mixture: Trial, budget: Budget
 ) -> str | None:
-    """Move the mixture to the best with one more share of a part, and return whose; None if no part helps."""
+    """Add one share of the part that helps most to the mixture, and return its algorithm; None if no part helps."""
     added: str | None = None
     for trial in parts:
         if budget.left <= 0:
@@ -64,7 +64,7 @@ def _take_in(
         candidate = shares | {trial.algorithm: shares[trial.algorithm] + 1}
         budget.charge(objective.predict_mixing(sum(share > 0 for share in candidate.values())))
         neighbours = _mix_neighbours(parts, candidate)
-        # a mixture that is mostly this trial may need its formula
+        # a mixture that consists mostly of this trial may need the trial's formula
         for formula in dict.fromkeys((mixture.formula, trial.formula)):
             scores = objective.score(neighbours, formula, budget)
             if is_better(scores, mixture.scores):
@@ -74,7 +74,7 @@ def _take_in(
 
 
 def _mix_neighbours(trials: Sequence[FinishedTrial], shares: dict[str, int]) -> list[Neighbours]:
-    """Return the neighbours of the mixture by fold."""
+    """Return the neighbours of the mixture, one per fold."""
     parts = [
         (trial.neighbours, shares[trial.algorithm])
         for trial in trials

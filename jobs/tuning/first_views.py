@@ -1,7 +1,7 @@
-"""Bounds how much a visitor's list after the first views may be like the list of a stranger, of whom nothing is known.
+"""Bounds how similar a visitor's list after the first views may be to that of a stranger, a user without any history.
 
-What everybody buys is often right, so that tuning alone chooses it, by the formula or by a model that brings popularity
-back. docs/decisions/0058-lists-for-short-histories.md promises more.
+What everybody buys is often relevant, so that tuning alone would choose lists of it, either by the formula or by a
+model that reintroduces popularity. docs/decisions/0058-lists-for-short-histories.md promises visitors more than that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,24 @@ from jobs.models.arrays import Int64Array
 from jobs.offline.recommender import OfflineRecommender
 from shared.domain.formula import TrendingWindow
 
-# Lists are compared at this length.
+# The length at which lists are compared.
 LIST_LENGTH: Final = 10
-# By the number of a visitor's events: the greatest mean share of the list that the stranger's list has as well.
+# By the number of a visitor's events: the greatest mean share of the list that may be in the stranger's list as well.
 SHARED_MAX: Final[Mapping[int, float]] = {1: 0.2, 2: 0.2, 3: 0.15}
-# In a shop of few products lists are alike by chance: this many times the share of the products that a list holds.
+# In a shop with few products lists overlap by chance, so this many times the expected overlap (the list's length
+# divided by the number of products) is always allowed.
 CHANCE_MAX: Final = 3.0
-# Histories of a length without which it bounds nothing: the mean of fewer is chance.
+# A length of history is bounded only if at least this many histories have it: the mean of fewer is mostly noise.
 FIRST_VIEWS_MIN: Final = 20
-# The mean of shares at the bound may differ from it by so much.
+# Tolerance for the rounding of a mean share that is exactly at the bound.
 ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True)
 class FirstViews:
-    """How long the histories of a group's users are.
+    """The lengths of the histories of a group's users.
 
-    lengths : number of events, shape (n_rows,).
+    recommender : that of the group.  lengths : number of events of each user, shape (n_rows,).
     """
 
     recommender: OfflineRecommender
@@ -38,16 +39,16 @@ class FirstViews:
 
     @property
     def are_bounded(self) -> bool:
-        """Return whether any of these histories has so few events that its list is bounded."""
+        """Return whether any of these histories is so short that its list is bounded."""
         return bool(np.isin(self.lengths, list(SHARED_MAX)).any())
 
     def shared_max(self, length: int) -> float:
-        """Return the greatest share of lists after this many events that may be as in the stranger's."""
+        """Return the greatest share of a list after this many events that may be in the stranger's list as well."""
         n_active = int(self.recommender.snapshot.active.sum())
         return min(1.0, max(SHARED_MAX[length], CHANCE_MAX * LIST_LENGTH / max(n_active, 1)))
 
     def shares(self, answers: Int64Array, window: TrendingWindow, length: int) -> list[float]:
-        """Return the share of each list after this many events that is in the stranger's list, too."""
+        """Return the share of each list after this many events that is in the stranger's list as well."""
         is_of_length = self.lengths == length
         if not is_of_length.any():
             return []
@@ -57,13 +58,13 @@ class FirstViews:
 
 
 def first_view_factor(groups: Sequence[FirstViews], answers: Sequence[Int64Array], window: TrendingWindow) -> float:
-    """Return the factor of a formula's scores: 1 within the bounds; a half, a third, … at one, two, … products beyond.
+    """Return the factor for a formula's scores: 1 within the bounds; 1/2, 1/3, … at one, two, … products beyond.
 
-    The length of history that is farthest beyond its bound decides. The factor falls steeply enough that no list is
-    better for what it shares beyond the bound, and without a step: a model slightly beyond it is not lost before its
+    The length of history that exceeds its bound most decides. The factor falls steeply enough that sharing more than
+    the bound allows never pays, yet continuously, so that a model slightly beyond the bound is not lost before its
     formula has been tuned.
 
-    answers : by group, shape (n_rows, k).
+    answers : one array per group, shape (n_rows, k).
     """
     excess = 0.0
     for length in SHARED_MAX:

@@ -15,7 +15,7 @@ from jobs.models.registry import Algorithm
 from jobs.models.sequences import Sequences
 from jobs.tuning.space import SPACES, Space
 
-# what ``Algorithm.fit`` takes first
+# the first argument of ``Algorithm.fit``
 ModelInput: TypeAlias = "Matrix | Sequences"
 # neighbours per item of a published model
 NEIGHBOURS: Final = 50
@@ -45,8 +45,8 @@ def fit(
 ) -> Neighbours:
     """Fit a model on a history and return its neighbours, shape (n_items, NEIGHBOURS).
 
-    now : ages of events count back from here.
-    algorithm : a name in ``spaces``, or MIXTURE, each part of which has its own weighting in place of ``weighting``.
+    now : the time from which ages of events count back.
+    algorithm : a name in ``spaces``, or MIXTURE, each part of which has its own weighting instead of ``weighting``.
 
     Raises Unsuitable if an algorithm does not suit a shop of this size.
     """

@@ -1,4 +1,4 @@
-"""Keeps a model from being replaced by a worse one: compares on the same users, user by user.
+"""Keeps a model from being replaced by a worse one, by comparing both on the same users, user by user.
 
 docs/decisions/0035-warm-start.md gives the reasons for the rules.
 """
@@ -26,10 +26,10 @@ from jobs.tuning.trial import ERROR_KEY, SCORE_KEY, is_ahead, is_better, standar
 from jobs.tuning.warm_start import ActiveVersion
 from shared.domain.formula import Formula, Repeats
 
-# The stored neighbours stay only if they are ahead by this many standard errors: without a new version, new products
-# have no neighbours.
+# The stored neighbours are kept only if they are ahead by this many standard errors: without a new version, new
+# products have no neighbours.
 STORED_GAIN_MIN: Final = 3.0
-# Held-out users without whom the stored neighbours are not compared, as for a shop too small to choose on.
+# With fewer held-out users the stored neighbours are not compared, as in a shop too small to choose on.
 STORED_USERS_MIN: Final = 25
 
 
@@ -60,9 +60,9 @@ class Refit:
     ----------
     parameters, weighting : those of the version.
     formula : with its repeat weight in units of the mean score.
-    neighbours : by fold; scores : of each held-out user, shape (n_users,), with the ``factor`` in them by which they
-        are less than NDCG@20 (``Objective.find_factor``).
-    parts : each model in it with its parameters and its weighting, and its neighbours by fold.
+    neighbours : one per fold.
+    scores : of each held-out user, shape (n_users,): NDCG@20 times ``factor`` (``Objective.find_factor``).
+    parts : the algorithm, parameters, weighting and neighbours (one per fold) of each model in it.
     """
 
     algorithm: str
@@ -80,7 +80,7 @@ class Refit:
 
 
 def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Space], budget: Budget) -> Refit:
-    """Fit the active version's model before each cut, whatever is left of the budget that is charged.
+    """Fit the active version's model before each cut, and charge the budget, however little of it is left.
 
     Raises Unsuitable if it cannot be fitted on today's history.
     """
@@ -94,9 +94,9 @@ def refit(objective: Objective, active: ActiveVersion, spaces: Mapping[str, Spac
         try:
             neighbours = objective.fit(spaces[model["algorithm"]], model["parameters"], weighting, budget)
         except (TypeError, ValueError) as error:
-            # a parameter that another release took, or a value that this one does not
+            # a parameter, or a value of one, that an earlier release accepted but this one does not
             raise Unsuitable(
-                f"{model['algorithm']} cannot be fitted with version {active.version}'s: {error}"
+                f"{model['algorithm']} cannot be fitted with the parameters of version {active.version}: {error}"
             ) from None
         parts.append((model["algorithm"], model["parameters"], weighting, neighbours))
         shares.append((neighbours, model["share"]))
@@ -123,7 +123,7 @@ def is_newest(objective: Objective) -> BoolArray:
 def measure_fall(objective: Objective, active: ActiveVersion, again: Refit) -> Fall | None:
     """Return the quality of the version when it was chosen, and that of its model fitted again.
 
-    None if the version does not say what it was.
+    Returns None if the version does not store its quality.
     """
     if active.score is None or active.standard_error is None:
         return None
@@ -134,14 +134,14 @@ def measure_fall(objective: Objective, active: ActiveVersion, again: Refit) -> F
 
 @dataclass(frozen=True)
 class Comparison:
-    """The choice beside the active version's parameters, fitted on the same days.
+    """The choice compared with the active version's parameters, fitted on the same days.
 
     Attributes
     ----------
-    choice, active : the quality of each on the newest held-out days. A factor that reduced scores is not in it.
-    gain, error : the choice's gain there, user by user, and its standard error.
-    keeps_parameters : whether the active version's parameters stay.
-    reason : why.
+    choice, active : the quality of each on the newest held-out days, without any factor that reduced scores.
+    gain, error : the mean gain of the choice on these days, paired by user, and its standard error.
+    keeps_parameters : whether the active version's parameters are kept.
+    reason : why they are kept or replaced.
     """
 
     version: int
@@ -176,9 +176,9 @@ def compare(
 ) -> Comparison:
     """Compare the scores of the choice with those of the active version's parameters, both of shape (n_users,).
 
-    The newest days decide. Where they show no difference beyond noise, all held-out days together decide, and where
-    they show none either, the choice is published. Scores decide with the factors (``Objective.find_factor``) in
-    them, so that lists too much like a stranger's lose; figures are without.
+    The newest days decide. If they show no difference beyond noise, all held-out days together decide, and if they show
+    none either, the choice is published. The scores compared include the factors (``Objective.find_factor``), so that
+    lists too much like a stranger's lose; the reported figures do not include them.
     """
     newest = is_newest(objective)
     weights = objective.weights[newest]
@@ -189,7 +189,8 @@ def compare(
     for name, factor in (("the choice", choice_factor), (f"version {version}", active_factor)):
         if factor < 1.0:
             figures += (
-                f"; {name} counts {factor:.2f} of that: its lists after the first views are too much like a stranger's"
+                f"; the score of {name} is multiplied by {factor:.2f}, because its lists after the first views are "
+                "too much like a stranger's"
             )
     keeps = False
     if is_better(active[newest], choice[newest]):
@@ -206,7 +207,7 @@ def compare(
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """The model to be published; the formula has its repeat weight in units of the mean score."""
+    """The model to be published; the formula's repeat weight is in units of the mean score."""
 
     algorithm: str
     parameters: Mapping[str, Any]
@@ -227,18 +228,19 @@ def find_stored_advantage(
     spaces: Mapping[str, Space],
     seed: int = 0,
 ) -> str | None:
-    """Return why the stored neighbours should stay rather than the model's be published; None if they should not.
+    """Return why to keep the stored neighbours rather than publish the model's; None if the model should be published.
 
-    Both are served on the events after ``until``, which neither has learned from. The model learns from today's history
-    up to there, as the stored neighbours did from the history of their day: they are ahead only if that history was
-    better, for instance because events have been lost since. None also if there are too few users to tell.
+    Both are evaluated on the events after ``until``, which neither has learned from. The model learns from today's
+    history up to ``until``, as the stored neighbours did from the history of their day: they are ahead only if that
+    history was better, for instance because events have been lost since. Returns None also if there are too few users
+    to tell.
 
     stored : the active version's neighbours in the history's codes.
     until : the newest event that the active version learned from.
     """
     try:
         split = split_by_mask(history, history.times > until, new_only=False, now=until)
-        # what the stored neighbours know may be shown, whether or not today's history still knows it
+        # products of the stored neighbours may be shown, even if they are missing from today's history
         split = replace(split, known_items=split.known_items | (stored.counts > 0))
         objective = Objective([split], catalog, repeats=repeats, length_shares=length_shares, seed=seed)
     except NothingToMeasure:

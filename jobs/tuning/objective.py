@@ -1,4 +1,4 @@
-"""What tuning maximises: the quality, user by user, of a model's neighbours served by a formula on held-out days."""
+"""What tuning maximises: the quality for each user of a model's neighbours, served by a formula, on held-out days."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,12 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, REPEATS_POLICIES, ExclusionPolicy, Formula, Repeats
 
 K: Final = 20
-# Users whose answers one evaluation scores, over all folds.
+# The greatest number of users whose answers one evaluation scores, over all folds.
 USERS_MAX: Final = 1_600
-# Inputs of models, matrices or sequences, that are kept: they are the largest arrays of tuning.
+# The number of model inputs (matrices or sequences) kept in memory: they are the largest arrays in tuning.
 INPUTS_KEPT: Final = 5
-# The share of short histories (jobs/tuning/short_histories.py) in those users, where histories are weighed by length.
+# The share of those users that are short histories (jobs/tuning/short_histories.py), if histories are weighted by
+# length.
 SHORT_SHARE: Final = 1 / 3
 ANY_POLICY: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")
 
@@ -39,8 +40,8 @@ ANY_POLICY: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen")
 class ScoredUsers:
     """Users whose answers are scored.
 
-    recommender : recommends to these users, the rows.
-    relevant : shape (n_rows, n_items); relevant_counts : shape (n_rows,), its number of relevant items by row.
+    recommender : recommends to these users, one per row.
+    relevant : shape (n_rows, n_items).  relevant_counts : shape (n_rows,), the number of relevant items in each row.
     """
 
     recommender: OfflineRecommender
@@ -56,24 +57,24 @@ class ScoredUsers:
 
 @dataclass(frozen=True)
 class Fold:
-    """One split to tune on: a sample of its test users, and short histories made of its held-out days, if any."""
+    """One split to tune on: a sample of its test users, and short histories cut from its held-out days, if any."""
 
     split: Split
     groups: list[ScoredUsers]
 
 
 class Objective:
-    """Scores neighbours and formulae on the held-out users of some splits; keeps what further calls need again.
+    """Scores neighbours and formulae on the held-out users of some splits, and caches what further calls need again.
 
     Parameters
     ----------
     splits : at least one, all with the same ``new_only``.
     catalog : in the codes of the splits.
-    repeats : what the answers are for. With "exclude", products that a user bought before are not relevant; with
-        "only", no others are. None for no particular kind of answers: tuning decides which known products are shown.
+    repeats : the kind of answers. With "exclude", products that a user bought before are not relevant; with "only", no
+        others are. None for no particular kind: tuning decides which known products are shown.
     length_shares : the share of each group of histories by length, see jobs/tuning/short_histories.py; None if all
         users count alike and no short histories are made.
-    seed : of the sample of users, where there are more than ``users_max``.
+    seed : for sampling users, if there are more than ``users_max``.
     compiled : whether answers come from compiled loops, which take seconds to compile.
 
     Raises NothingToMeasure if no user has a relevant product.
@@ -92,7 +93,7 @@ class Objective:
     ) -> None:
         self.new_only = splits[0].new_only
         self.repeats: Repeats = repeats or ("exclude" if self.new_only else "include")
-        # answers of no particular kind may leave out whatever is never relevant
+        # answers of no particular kind may exclude whatever is never relevant
         self.policies = REPEATS_POLICIES[repeats] if repeats else ("seen",) if self.new_only else ANY_POLICY
         self.folds: list[Fold] = []
         has_short = length_shares is not None and self.repeats != "only"
@@ -125,7 +126,7 @@ class Objective:
             raise NothingToMeasure(f"no held-out user has a relevant product for answers with repeats={self.repeats}")
         lengths = np.concatenate([group.history_lengths() for group in tested])
         self.weighs_lengths = length_shares is not None
-        # visitors of few events are shown what they do not know
+        # visitors with few events are shown products that they do not know
         self.is_for_visitors = self.weighs_lengths and self.repeats != "only"
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
@@ -142,9 +143,9 @@ class Objective:
     def fit(
         self, space: Space, parameters: Mapping[str, Any], weighting: Weighting, budget: Budget
     ) -> list[Neighbours]:
-        """Return the neighbours that an algorithm learns before each cut, charged to the budget.
+        """Return the neighbours that an algorithm learns before each cut, one per fold, charged to the budget.
 
-        Raises Unsuitable, as algorithms do before they compute anything; then nothing is charged.
+        Raises Unsuitable, in which case nothing is charged: algorithms raise it before they compute anything.
         """
         predicted = self.predict_fit(space, parameters, weighting)
         key = (weighting, space.algorithm.is_sequential)
@@ -161,8 +162,9 @@ class Objective:
     def score(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> Float64Array:
         """Return NDCG@20 of each user of each fold, times the user's weight, shape (n_users,), charged to the budget.
 
-        ``neighbours`` are by fold. ``formula`` has its repeat weight in units of their mean score. Where histories are
-        weighed by length, ``first_view_factor`` reduces the scores of lists that are too much like a stranger's.
+        ``neighbours`` has one entry per fold. The repeat weight of ``formula`` is in units of their mean score. If
+        histories are weighted by length, all scores are multiplied by ``first_view_factor``, which is less than 1 if
+        lists are too much like a stranger's.
         """
         budget.charge(self.predict_score(formula, neighbours))
         self._prepared.add((formula.exclusion_policy, formula.trending_window))
@@ -178,8 +180,8 @@ class Objective:
     def find_factor(self, neighbours: Sequence[Neighbours], formula: Formula, budget: Budget) -> float:
         """Return the factor by which ``score`` reduces the scores of this formula, charged to the budget.
 
-        Scores divided by it are NDCG@20, which is what is recorded: a factor that changes from one night to the next
-        says nothing about quality.
+        Scores divided by it are NDCG@20, which is what is recorded: the factor may change from one night to the next
+        without any change in quality.
         """
         if not any(views.are_bounded for views in self._first_views):
             return 1.0
@@ -192,7 +194,7 @@ class Objective:
         return first_view_factor(self._first_views, answers, formula.trending_window)
 
     def predict_fit(self, space: Space, parameters: Mapping[str, Any], weighting: Weighting) -> float:
-        """Return the predicted seconds of a fit before each cut, for all folds together."""
+        """Return the predicted seconds of a fit before each cut, summed over all folds."""
         shapes = self._shapes_of(weighting.session_gap_minutes, space.algorithm.is_sequential)
         seconds = sum(space.algorithm.predict_seconds(shape, parameters) for shape in shapes)
         if (weighting, space.algorithm.is_sequential) not in self._inputs:
@@ -219,27 +221,27 @@ class Objective:
         )
 
     def predict_mixing(self, n_parts: int) -> float:
-        """Return the predicted seconds of mixing the neighbours of some models in all folds."""
+        """Return the predicted seconds of mixing the neighbours of ``n_parts`` models in all folds."""
         return costs.predict_mixing(n_parts, sum(len(fold.split.known_items) for fold in self.folds))
 
     def predict_compiling(self) -> float:
-        """Return the predicted seconds of compiling what scores and fits will run."""
+        """Return the predicted seconds of compiling the loops that scoring and fitting will run."""
         return costs.predict_compiling(self._shapes_of(None, False)) if self.compiled else 0.0
 
     def _shapes_of(self, gap_minutes: float | None, is_sequential: bool) -> list[InputShape]:
-        """Return the shapes of a model's inputs by fold; splitting a history takes as long as sorting it."""
+        """Return the cached shapes of a model's inputs, one per fold: splitting a history is as slow as sorting it."""
         key = (gap_minutes, is_sequential)
         if key not in self._shapes:
             self._shapes[key] = [costs.input_shape(fold.split.train, gap_minutes, is_sequential) for fold in self.folds]
         return self._shapes[key]
 
     def allows(self, formula: Formula) -> bool:
-        """Return whether visitors may be served with this formula, if the objective is about them."""
+        """Return whether visitors may be served with this formula; true if histories are not weighted by length."""
         first_view_prior = formula.trending_prior * formula.prior_share(1)
         return not self.weighs_lengths or first_view_prior <= FIRST_VIEW_PRIOR_MAX
 
     def has_taste(self) -> bool:
-        """Return whether the catalog knows a category, brand or tag that a taste could be for."""
+        """Return whether any product of the catalog has a category, brand or tag, for which users can have a taste."""
         catalog = next(group for fold in self.folds for group in fold.groups).recommender.snapshot.catalog
         has_tags: bool = catalog.tags.nnz > 0
         return bool((catalog.categories >= 0).any() or (catalog.brands >= 0).any() or has_tags)
@@ -251,7 +253,7 @@ def _scored_users(snapshot: Snapshot, relevant: Matrix, compiled: bool) -> Score
 
 
 def select_relevant(split: Split, repeats: Repeats) -> Matrix:
-    """Return the split's relevant products that an answer with these repeats may name, shape (n_users, n_items)."""
+    """Return the split's relevant products that an answer with these repeats may contain, shape (n_users, n_items)."""
     if repeats == "include":
         return split.relevant
     train = split.train

@@ -1,4 +1,4 @@
-"""What a search works on: a sample of users whose models the budget can pay for, and enough held-out users."""
+"""The data that a search works on: a sample of users for which the budget suffices, and enough held-out users."""
 
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -17,21 +17,21 @@ from jobs.tuning.space import Space
 from jobs.tuning.starts import starting_formula
 from jobs.tuning.trial import standard_error
 
-# The cheapest algorithms, by the predicted cost of a fit, run whatever the budget: this many.
+# This many of the cheapest algorithms, by the predicted cost of a fit, run whatever the budget.
 ALWAYS_FITTED: Final = 4
-# Models are tuned on a sample of users with about this many events at most, and fitted on all of them.
+# Models are tuned on a sample of users with at most about this many events, and then fitted on all users.
 TUNING_EVENTS: Final = 3_000_000
-# Fewer events are not sampled, however small the budget.
+# A sample has at least this many events, however small the budget.
 SAMPLED_EVENTS_MIN: Final = 50_000
-# The first fits of the cheapest algorithms may take this share of the budget; where all users would take more, models
-# are tuned on a sample.
+# The first fits of the cheapest algorithms may take this share of the budget; if they would take more on all users,
+# models are tuned on a sample.
 FIRST_FITS_SHARE: Final = 0.15
-# Where the standard error of the mean exceeds this share of the mean, more users are held out, up to USERS_LIMIT and
-# as long as one scoring takes at most SCORE_SHARE_MAX of the budget.
+# If the standard error of the mean exceeds this share of the mean, more users are held out, up to USERS_LIMIT and as
+# long as one scoring takes at most SCORE_SHARE_MAX of the budget.
 ERROR_SHARE_MAX: Final = 0.05
 USERS_LIMIT: Final = 8_000
 SCORE_SHARE_MAX: Final = 1 / 400
-# Cuts of the history where users are that few.
+# The greatest number of cuts of the history if there are too few users.
 FOLDS_LIMIT: Final = 6
 
 
@@ -42,7 +42,7 @@ def cheapest(spaces: Mapping[str, Space], predict: Callable[[Space], float]) -> 
 
 
 def affordable_events(history: History, spaces: Mapping[str, Space], budget_s: float, n_folds: int) -> int:
-    """Return the number of events to tune on: all, or as many as keep the first fits within their share."""
+    """Return the number of events to tune on: all, or as many as keep the first fits within FIRST_FITS_SHARE."""
     shapes = {is_sequential: costs.input_shape(history, None, is_sequential) for is_sequential in (False, True)}
 
     def predict(space: Space) -> float:
@@ -55,7 +55,7 @@ def affordable_events(history: History, spaces: Mapping[str, Space], budget_s: f
 
 
 def sample_users(history: History, events_max: int, seed: int) -> History:
-    """Return the events of a random sample of users with about ``events_max`` events, in the same codes."""
+    """Return the events of a random sample of users with about ``events_max`` events in all, in the same codes."""
     if len(history) <= events_max:
         return history
     is_sampled = np.random.default_rng(seed).random(len(history.user_ids)) < events_max / len(history)
@@ -65,7 +65,7 @@ def sample_users(history: History, events_max: int, seed: int) -> History:
 def enough_users(objective: Objective, spaces: Mapping[str, Space], budget: Budget) -> int:
     """Return the number of held-out users that a comparison of models needs, at least USERS_MAX.
 
-    The first algorithm, untuned, tells how much the mean varies; its fit is charged to the budget.
+    The variation of the mean is estimated with the first algorithm, untuned, whose fit is charged to the budget.
     """
     formula, space = starting_formula(objective), next(iter(spaces.values()))
     try:

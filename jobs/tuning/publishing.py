@@ -1,4 +1,4 @@
-"""Whether a trained model is published, and what is recorded where it is not."""
+"""Whether a trained model is published, and what is recorded if it is not."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ MIN_CO_OCCURRENCE: Final = 2
 
 
 def find_publishing_obstacle(neighbours: Neighbours) -> str | None:
-    """Return why these neighbours say nothing about the products, None if they do."""
+    """Return why these neighbours are not informative enough to be published; None if they are."""
     counts = neighbours.counts
     if not counts.any():
         return f"no two products have {MIN_CO_OCCURRENCE} or more users in common"

@@ -1,6 +1,6 @@
 """Tunes algorithms and the serving formula within a budget of predicted cost, one phase after the other.
 
-docs/decisions/0016-model-choice.md gives the reasons, docs/decisions/0032-predicted-cost.md those of the budget.
+docs/decisions/0016-model-choice.md gives the reasons, docs/decisions/0032-predicted-cost.md those for the budget.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,41 +37,42 @@ from shared.domain.formula import Formula
 
 # Trials with less than this share of the best score are not tuned further.
 GIVEN_UP_BELOW: Final = 0.85
-# Algorithms with at least this share of the best score are the leading ones, and are tuned from a far start as well if
-# a fit there takes no greater share of the budget than FAR_SHARE_MAX.
+# Algorithms with at least this share of the best score are the leading ones. They are tuned from a far start as well if
+# a fit there takes at most the share FAR_SHARE_MAX of the budget.
 LEADING_FROM: Final = 0.9
 FAR_SHARE_MAX: Final = 0.08
-# A trial from a far start is not tuned further with less than this share of the score of its algorithm's other trial.
+# A trial from a far start with less than this share of the score of its algorithm's other trial is not tuned further.
 FAR_GIVEN_UP_BELOW: Final = 0.97
-# The share of the budget that the first algorithm may take before the others have their turn: the formula and the
-# weighting that suit it are where the others start.
+# The share of the budget that the first algorithm may take before the others have their turn: they start from the
+# formula and the weighting that suit it.
 FIRST_SHARE: Final = 1 / 12
 # The share of each further algorithm.
 NEXT_SHARE: Final = 1 / 30
-# A fit that takes less than this share of the budget is quick: its algorithm tunes the weighting for the slower ones.
+# A fit that takes less than this share of the budget is quick: its algorithm tunes the weighting on behalf of the slow
+# ones.
 QUICK_FIT_SHARE: Final = 1 / 100
-# A further algorithm with less than this share of the best score, from the best of its starts, has no turn yet.
+# A further algorithm whose best start has less than this share of the best score has no turn yet.
 FIRST_TURN_FROM: Final = 0.8
-# The shares of the budget that are left for mixing, for the sweep of the best trial's formula, and for far starts and
-# steps: however many algorithms there are, what comes first leaves these.
+# The shares of the budget reserved for mixing, for the sweep of the best trial's formula, and for far starts and steps:
+# earlier phases leave these, however many algorithms there are.
 MIXING_SHARE: Final = 0.15
 SWEEP_SHARE: Final = 0.1
 STEPS_SHARE: Final = 0.15
 AFTER_STARTS_SHARE: Final = STEPS_SHARE + SWEEP_SHARE + MIXING_SHARE
-# A model with less than this share in the score (``blend``) has little effect: other starts are tuned before it.
+# A model with less than this share in the score (``blend``) has little effect: other starts of the formula are tuned
+# before the model.
 SMALL_BLEND: Final = 0.5
 
 
 class Search:
-    """One search for the best model of an objective. ``run`` goes through the phases, each of which is a method.
+    """A search for the best model for an objective. ``run`` goes through the phases, each of which is a method.
 
     Parameters
     ----------
     spaces : the algorithms, in the order in which they are first tried.
-    budget : of predicted cost; no step is begun without any of it left, but for the first fits of the cheapest
-        algorithms.
+    budget : of predicted cost. No step begins once it is used up, except for the first fits of the cheapest algorithms.
     report : called whenever a trial has changed.
-    active : the model version that is served: its values are where its algorithms start.
+    active : the model version that is served; its algorithms start from its values.
     """
 
     def __init__(
@@ -89,11 +90,11 @@ class Search:
         self.active = active
         self.refit: Refit | None = None
         self.fall: Fall | None = None
-        # whether what failed when the active version was chosen is worth trying again before all else
+        # whether steps that failed when the active version was chosen are retried on a par with others
         self.explores = active is None or active.has_moved
         self.untuned: list[Trial] = []
         self._formula_values = formula_values(objective)
-        # what the last sweep and the last mixing were charged
+        # the cost of the last sweep and of the last mixing
         self._sweep_s, self._mixing_s = 0.0, 0.0
 
     def run(self) -> list[FinishedTrial]:
@@ -111,7 +112,7 @@ class Search:
         return self.finished
 
     def fit_active(self) -> None:
-        """Fit the active version's model as it is, whatever the budget: no worse model may replace it."""
+        """Fit the active version's model unchanged, whatever the budget, so that no worse model can replace it."""
         if self.active is None:
             return
         try:
@@ -124,8 +125,8 @@ class Search:
     def _order(self) -> list[str]:
         """Return the algorithms in the order in which they are tried.
 
-        Where the active version's values are of use, its algorithms come first, and then those that the budget did not
-        reach when it was chosen.
+        If the active version's values are still useful, its algorithms come first, followed by those that the budget
+        did not reach when it was chosen.
         """
         if self.active is None or self.explores:
             return list(self.spaces)
@@ -134,10 +135,10 @@ class Search:
         return sorted(self.spaces, key=lambda name: 0 if name in own else 2 if name in tried else 1)
 
     def fit_starts(self) -> None:
-        """Fit every algorithm at its start, and tune its formula for a first share of the budget.
+        """Fit every algorithm at its start, and tune its formula with a first share of the budget.
 
-        The weighting and the formula of the best so far are where the next algorithm starts. One whose tuned values the
-        active version knows starts from those if they are better.
+        Each algorithm starts with the weighting and the formula of the best trial so far, or with the tuned values that
+        the active version stores for it, if those are better.
         """
         starting_weighting = Weighting()
         formula, weighting = starting_formula(self.objective), starting_weighting
@@ -166,16 +167,16 @@ class Search:
             formula, weighting = best.formula, best.weighting
 
     def _fit_start(self, name: str, weighting: Weighting, formula: Formula) -> Trial:
-        """Return the trial at the start of the space, or at the active version's values, if those are no worse.
+        """Return the trial at the start of the space, or at the active version's values if those are no worse.
 
-        Raises Unsuitable if the start is.
+        Raises Unsuitable if the algorithm cannot be fitted at the start.
         """
         start = dict(self.spaces[name].start)
         warm = self._fit_warm(name)
         if warm is not None and self.budget.left <= 0:
             return warm
         if warm is not None and (warm.parameters, warm.weighting) == (start, weighting):
-            # the fit is the same
+            # the same model: no second fit is needed
             cold = replace(warm, formula=formula, fits=0, cost=0.0)
             cold.scores = self.objective.score(cold.neighbours, formula, self.budget)
         else:
@@ -190,7 +191,7 @@ class Search:
         return warm
 
     def _fit_warm(self, name: str) -> Trial | None:
-        """Return the trial at the active version's values; None if it knows none, or a fit there is not affordable."""
+        """Return the trial at the active version's values; None if it has none, or if a fit there is not affordable."""
         point = self.active.points.get(name) if self.active is not None else None
         if self.active is None or point is None:
             return None
@@ -232,7 +233,7 @@ class Search:
         if self.active is None or point is None:
             self.finished.append(FinishedTrial(name, parameters, weighting, formula, state, note))
             return
-        # what is known of it is handed on to the next version
+        # the next version inherits what is known about this algorithm
         self.finished.append(
             FinishedTrial(
                 name,
@@ -247,11 +248,11 @@ class Search:
         )
 
     def _tune_first(self, trial: Trial, predicted: float) -> None:
-        """Tune the formula from several starts, and the weighting where a fit, ``predicted``, is quick."""
+        """Tune the formula from several starts, and the weighting if a fit is quick; it takes ``predicted`` seconds."""
         share = self.budget.part(NEXT_SHARE if self.live else FIRST_SHARE, reserved=AFTER_STARTS_SHARE)
         space, values = self.spaces[trial.algorithm], self._formula_values
         if trial.version is not None and not self.explores:
-            # other starts lost when the version was chosen, and so did steps of the weighting
+            # when the version was chosen, the other starts and the steps of the weighting were no better
             with charged(trial, share):
                 tune_formula(self.objective, trial, values, share)
             return
@@ -261,11 +262,11 @@ class Search:
             if self.live and trial.score < FIRST_TURN_FROM * self._best().score:
                 return
             tune_formula(self.objective, trial, values, share)
-            # no step of the model would gain while it has little effect
+            # while the model has little effect, none of its steps would gain
             if trial.formula.blend < SMALL_BLEND:
                 tune_rivals(self.objective, trial, starts.rivals, values, share)
         if predicted < QUICK_FIT_SHARE * self.budget.seconds:
-            # the weighting matters alike to all: slow algorithms start from what the quick ones have learnt
+            # a good weighting suits all algorithms: slow ones start from what the quick ones have found
             while share.left > 0 and step_weighting(self.objective, space, trial, share):
                 pass
         with charged(trial, share):
@@ -274,14 +275,14 @@ class Search:
     def fit_far_starts(self) -> None:
         """Fit the leading algorithms at a second start, far from the first, since single steps end in local optima.
 
-        A far trial that is not far behind takes part in what follows beside its algorithm's other trial.
+        Unless it is well behind, the far trial takes part in later phases alongside its algorithm's other trial.
         """
         best, budget = self._best().score, self.budget.all_but(SWEEP_SHARE + MIXING_SHARE)
         for trial in sorted(self.live, key=lambda trial: -trial.score):
             space = self.spaces[trial.algorithm]
             if not space.far_start or trial.score < LEADING_FROM * best:
                 continue
-            # it lost when the version was chosen
+            # the far start was no better when the version was chosen
             if trial.version is not None and not self.explores:
                 continue
             predicted = self.objective.predict_fit(space, space.far_start, trial.weighting)
@@ -306,7 +307,7 @@ class Search:
             self.report(far)
 
     def share_budget(self, reserved: float = SWEEP_SHARE + MIXING_SHARE) -> None:
-        """Let the trials take steps in turn until none gains, or the budget is used up but for the reserved share."""
+        """Let the trials take steps in turn until none gains, or only the reserved share of the budget is left."""
         budget = self.budget.all_but(reserved)
         while (pending := [trial for trial in self.live if trial.state is None]) and budget.left > 0:
             best = self._best().score
@@ -319,7 +320,7 @@ class Search:
             pending = [trial for trial in pending if trial.state is None]
             if not pending:
                 return
-            # cost is shared, not turns; a trial a tenth behind the best gets a third of its share
+            # trials share cost, not turns: one that is a tenth behind the best gets a third of the best one's share;
             # those that can only repeat what failed when the active version was chosen come last
             trial = min(
                 pending,
@@ -344,7 +345,7 @@ class Search:
         self.report(trial)
 
     def mix(self) -> None:
-        """Mix the trials as they are, and keep the mixture if it is better than the one before."""
+        """Mix the trials as they are now, and keep the mixture if it is better than the previous one."""
         before = self.budget.spent
         mixture = mix_trials(
             self.objective,
@@ -362,7 +363,7 @@ class Search:
         self._mixing_s = self.budget.spent - before
 
     def _bag(self, selected: Trial) -> Trial:
-        """Return the mean of the mixtures of many samples of the users, unless the selected one is better than it."""
+        """Return the mean of the mixtures selected on samples of the users, or ``selected`` if that is better."""
         with charged(selected, self.budget):
             bagged = bag_trials(self.objective, self.live, selected.formula, self.budget)
         if bagged is None or is_better(selected.scores, bagged.scores):
@@ -371,9 +372,9 @@ class Search:
         return bagged
 
     def spend_rest(self) -> None:
-        """Take more steps, and mix again what they improved, as long as there is room for both.
+        """Take more steps, then sweep and mix again, as long as the budget has room for all of these.
 
-        The sweep and mixing take as much as was reserved for them only if they gain a lot.
+        This spends what was reserved for the sweep and for mixing: they use all of it only if they gain a lot.
         """
         while True:
             before = [trial.scores for trial in self.live]
@@ -387,16 +388,16 @@ class Search:
             self.mix()
 
     def _best_by_algorithm(self) -> dict[str, Trial]:
-        """Return the better of two trials of each algorithm, best first."""
+        """Return the best trial of each algorithm, best first."""
         best: dict[str, Trial] = {}
         for trial in sorted(self.live, key=lambda trial: -trial.score):
             best.setdefault(trial.algorithm, trial)
         return best
 
     def finish(self) -> None:
-        """End all trials, keep the better of two of one algorithm, and order them, best first.
+        """Finish all trials, keep the best one of each algorithm, and sort them, best first.
 
-        The mixture is the first if it is better than the best trial alone.
+        The mixture comes first if it is better than the best trial alone.
         """
         best = self._best_by_algorithm()
         for trial in self.live:
@@ -412,9 +413,9 @@ class Search:
         return trial.finish(self.objective.find_factor(trial.neighbours, trial.formula, self.budget))
 
     def prefer_untuned(self) -> None:
-        """Put the best untuned trial first if tuning gained no more than noise would.
+        """Put the best untuned trial first if the gain of tuning is within noise.
 
-        The best of hundreds of trials is ahead on the days it was chosen on, whatever it is worth on others.
+        The best of hundreds of trials is always ahead on the days it was chosen on, whatever it is worth on others.
         """
         if not self.untuned or self.finished[0].scores is None:
             return

@@ -28,9 +28,9 @@ from shared.domain.formula import Formula, Repeats
 # With fewer events or held-out users than these, differences between models are noise.
 SMALL_SHOP_EVENTS: Final = 1_000
 SMALL_SHOP_USERS: Final = 25
-# Budgets, in seconds, of which compiling takes a small part (2 to 3 s).
+# The least budget, in seconds, for which loops are compiled: compiling (2 to 3 s) takes a small part of it.
 COMPILED_FROM_SECONDS: Final = 20.0
-# The share of the budget for the formula of each kind of answers that the model was not chosen for.
+# The share of the budget for tuning the formula of each further kind of answer, which the model was not chosen for.
 OTHER_FORMULA_SHARE: Final = 0.1
 
 
@@ -52,24 +52,24 @@ def choose_model(
     clock: Clock | None = None,
     active: ActiveVersion | None = None,
 ) -> Choice:
-    """Tune every algorithm on the history's own last days, and fit the best on all of it.
+    """Tune every algorithm on the last days of the history, and fit the best one on all of it.
 
     Parameters
     ----------
     catalog : in the history's codes.
-    time_budget_s : for tuning, in predicted processor seconds; the fit of the best on the whole history comes on top.
+    time_budget_s : for tuning, in predicted processor seconds; fitting the best on the whole history is not included.
     new_only : whether only products that a user has not met are relevant. Otherwise all are, and tuning decides
         whether known products are shown.
-    repeats : the answers that the model is chosen for: those to "exclude" with ``new_only``, by default, and otherwise
-        those to "include".
-    other_repeats : further answers, for each of which the chosen model gets a formula of its own.
-    length_shares : how much histories count by their length, see jobs/tuning/short_histories.py; None if all held-out
-        users count alike.
-    now : from which ages count back; the newest event by default.
+    repeats : the kind of answer that the model is chosen for; by default "exclude" with ``new_only``, and otherwise
+        "include".
+    other_repeats : further kinds of answers, for each of which the chosen model gets a formula of its own.
+    length_shares : the weight of each group of history lengths, see jobs/tuning/short_histories.py; None if all
+        held-out users count alike.
+    now : the time from which ages count back; the newest event by default.
     holdout_days, leave_last : see ``split_for_tuning``.
-    clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. The choice does not depend
-        on it otherwise.
-    active : the model version that is served. The search starts from its values, and its parameters stay where the
+    clock : aborts tuning that takes many times its budget; ``own_time_clock()`` by default. Apart from that, the choice
+        does not depend on it.
+    active : the model version that is served. The search starts from its values, and its parameters are kept if the
         choice is worse.
 
     Raises NothingToMeasure for a history without events.
@@ -115,7 +115,7 @@ def _choose(
 ) -> Choice:
     def default(reason: str) -> Choice:
         if active is not None and is_tuned(active):
-            # a shop that had enough events for a choice once keeps it when they become fewer
+            # a shop that once had enough events for a choice keeps that choice when it has fewer
             with contextlib.suppress(TypeError, ValueError):
                 return fit_active(history, active, reason, spaces, other_repeats=other_repeats, now=now)
         return fit_default(
@@ -210,5 +210,5 @@ def _keep(again: Refit, version: int) -> FinishedTrial:
 
 
 def compiling_pays(time_budget_s: float) -> bool:
-    """Return whether the formula's loops are compiled for a budget like this."""
+    """Return whether this budget is large enough for compiling the formula's loops to pay off."""
     return numba_installed() and time_budget_s >= COMPILED_FROM_SECONDS

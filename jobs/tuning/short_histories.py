@@ -1,8 +1,8 @@
-"""Short histories to tune on: held-out users as they were after the first events of their first session.
+"""Short histories to tune on: held-out users as they were after the first few events of their first session.
 
-Users of the held-out days who have a history before the cut are mostly regulars, while a shop's requests come from
-everybody. So a part of the held-out users is the first session of a user in the held-out days, cut after its first
-events, as if nothing else were known of them.
+Users of the held-out days who have a history before the cut are mostly regulars, while a shop's requests come from all
+users. So part of the test users are first sessions in the held-out days, each cut after its first few events, as if
+nothing else were known of its user.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from jobs.models.arrays import Float64Array, Int64Array, Matrix
 from jobs.offline.split import RELEVANT_WEIGHT
 from shared.domain.formula import Repeats
 
-# A user's session ends where the next event is later by more than this.
+# A session ends if the user's next event is later by more than this.
 SESSION_PAUSE: Final = np.timedelta64(30, "m")
 # Events after which first sessions are cut.
 CUTS: Final = (1, 2, 3)
-# Histories are grouped by their number of events: groups begin at these, and at 1.
+# Histories are grouped by their number of events: groups begin at 1 and at each of these.
 GROUPS_FROM: Final = (3, 20)
-# Logged requests that suffice to take the groups' shares from them; with fewer, the groups count alike.
+# The groups' shares come from logged requests if there are at least this many; with fewer, all groups count alike.
 REQUESTS_MIN: Final = 500
 
 
 @dataclass(frozen=True)
 class ShortHistories:
-    """Cut sessions, each a user of its own.
+    """Cut sessions, each of which counts as a user of its own.
 
-    history : its users are the rows, its products have the codes of the held-out history.
+    history : one user per session; products have the codes of the held-out history.
     relevant : shape (n_rows, n_items), 1 where the user added a product to the cart or bought it after the cut.
     """
 
@@ -42,7 +42,7 @@ class ShortHistories:
 def cut_first_sessions(held_out: History, repeats: Repeats, *, limit: int, seed: int) -> ShortHistories | None:
     """Return up to ``limit`` cut sessions, a random sample; None if there are none.
 
-    With "exclude", products of the cut session are not relevant.
+    With "exclude", products in the session before the cut are not relevant.
     """
     order = np.lexsort((held_out.times, held_out.users))
     users, times = held_out.users[order], held_out.times[order]
@@ -52,7 +52,7 @@ def cut_first_sessions(held_out: History, repeats: Repeats, *, limit: int, seed:
     is_pause = np.append(False, times[1:] - times[:-1] > SESSION_PAUSE)[: len(users)]
     is_pause[starts] = False
     pauses = np.append(0, np.cumsum(is_pause))
-    # where the second session begins, or the user's events end
+    # the start of the user's second session, or the end of the user's events
     session_ends = np.minimum(np.searchsorted(pauses[1:], pauses[starts] + 1), ends)
     options = [
         (start, end, start + cut)
@@ -94,7 +94,7 @@ def cut_first_sessions(held_out: History, repeats: Repeats, *, limit: int, seed:
 
 
 def share_lengths(request_counts: Sequence[int]) -> tuple[float, ...]:
-    """Return the share of each group of lengths, from the number of requests by users with such histories."""
+    """Return the share of each group of history lengths, given the number of requests from users of each group."""
     total = sum(request_counts)
     if total < REQUESTS_MIN:
         return tuple(1 / len(request_counts) for _ in request_counts)
@@ -102,9 +102,9 @@ def share_lengths(request_counts: Sequence[int]) -> tuple[float, ...]:
 
 
 def group_weights(lengths: Int64Array, shares: tuple[float, ...]) -> Float64Array:
-    """Return the weight of each history, shape (n_users,), of mean 1: groups count by their shares.
+    """Return the weight of each history, shape (n_users,), with mean 1; a group's sum is proportional to its share.
 
-    lengths : number of events, shape (n_users,). A group without histories leaves its share to the others.
+    lengths : number of events, shape (n_users,). The share of a group without histories goes to the others.
     """
     groups = np.searchsorted(GROUPS_FROM, lengths, side="right")
     counts = np.bincount(groups, minlength=len(shares))

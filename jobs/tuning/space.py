@@ -17,13 +17,13 @@ class Space:
 
     Attributes
     ----------
-    algorithm : the algorithm under test.
-    values : for each parameter the values to try, in order: the search moves one step at a time along them.
+    algorithm : the algorithm to tune.
+    values : the values to try for each parameter, in order: the search moves along them one step at a time.
     start : the parameters to try first.
-    far_start : parameters far from those, from which leading algorithms are tuned as well; empty if single steps find
-        the best from anywhere.
-    starts_by_user : whether the first fit has users as rows, whatever suits the algorithms before it. For models of a
-        user's whole taste, of which a session holds too little.
+    far_start : parameters far from ``start``, from which leading algorithms are tuned as well; empty if single steps
+        find the best values from anywhere.
+    starts_by_user : whether the first fit has users as rows, even if sessions suit the algorithms before it. For models
+        of a user's whole taste, of which a session shows too little.
     """
 
     algorithm: Algorithm
@@ -61,7 +61,7 @@ SPACES: Final[Mapping[str, Space]] = {
             "window": 10,
             "min_co_occurrence": 1,
         },
-        # what follows at once
+        # the far start: only what follows at once
         {
             "gap_half_life_hours": 1.0,
             "backward": 0.0,
@@ -121,28 +121,29 @@ SPACES: Final[Mapping[str, Space]] = {
     ),
 }
 
-# of what models learn from, see jobs/data/weighting.py
+# Parameters of the weighting, see jobs/data/weighting.py.
 WEIGHTING: Final[Values] = {
     "half_life_days": (None, 120.0, 60.0, 30.0, 15.0),
     "session_gap_minutes": (None, 1440.0, 30.0),
     "weight_power": (0.0, 0.5, 1.0),
     "repeated": ("once", "log", "sum"),
 }
-# Parameters of the weighting that mean nothing to models of sequences.
+# Parameters of the weighting that have no effect on models of sequences.
 MATRIX_ONLY: Final = frozenset({"repeated"})
 
-# Values with which a visitor's third view counts clearly more than the first; others are for histories of all users.
+# Values with which a visitor's third view counts clearly more than the first; other values are only for histories that
+# are not weighted by length.
 PRIOR_EVIDENCES: Final = (1.0, 0.3, 0.1)
 
-# For the same reason only tuned for visitors; at 2 nothing is left of popularity in the neighbours of one product.
+# Tuned only for visitors as well; at 2 no popularity is left in the neighbours of a single product.
 POPULARITY_DISCOUNTS: Final = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
-# The least of them is a promise: where everybody buys the same staples, a list of these is right most often, whatever
-# was viewed.
+# The least value is a promise to visitors: where everybody buys the same staples, a list of staples would score best,
+# whatever was viewed.
 SHORT_PROFILE_FITS: Final = (0.5, 0.7, 0.8)
 
-# Of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat weights are
-# in units of the neighbours' mean score. Trending priors reach values at which popularity decides, for shops with
-# little history. The exclusion policy, too, is varied, before all of them: an objective says which suit it.
+# Parameters of the serving formula, see shared/domain/formula.py, in the order in which the search varies them. Repeat
+# weights are in units of the neighbours' mean score. Trending priors include values at which popularity decides, for
+# shops with little history. Before all of these the search varies the exclusion policy: the objective says which suit.
 FORMULA: Final[Values] = {
     "repeat_weight": (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     "frequency_power": (0.0, 0.5, 1.0),

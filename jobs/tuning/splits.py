@@ -1,4 +1,4 @@
-"""The days of a shop's own history that are held out to choose its model on."""
+"""Splits of a shop's own history: the days that are held out to choose its model on."""
 
 from typing import Final
 
@@ -6,17 +6,17 @@ from jobs.data.history import DAY, History
 from jobs.offline.split import NothingToMeasure, Split, leave_last_out, split_last_days
 from jobs.tuning.plan import FOLDS_LIMIT
 
-# Held-out users that suffice to compare models; the shortest horizon with as many is used.
+# This many held-out users suffice to compare models; the shortest horizon with as many is used.
 ENOUGH_USERS: Final = 500
 HOLDOUT_DAYS: Final = (7.0, 14.0, 30.0, 60.0)
-# The history is at least so many times as long as the held-out days.
+# The history must be at least this many times as long as the held-out days.
 HOLDOUTS_IN_HISTORY: Final = 3
 # One month is not like the next, so the history is also cut earlier: twice where it is long enough, and more often
 # until the folds have USERS_IN_ALL held-out users.
 FOLDS_MIN: Final = 2
 FOLDS_MAX: Final = 4
 USERS_IN_ALL: Final = 1_500
-# The share of the history that lies before the earliest cut, of the second fold and of further ones.
+# The least share of the history before the earliest cut, for a second fold and for further ones.
 SECOND_FOLD_TRAIN_MIN: Final = 0.33
 FURTHER_FOLD_TRAIN_MIN: Final = 0.5
 
@@ -34,8 +34,9 @@ def split_for_tuning(
     The first split holds out the last days: ``holdout_days`` if given, otherwise the fewest of HOLDOUT_DAYS that have
     ENOUGH_USERS; never more than a third of the history. Earlier cuts with the same horizon follow while enough of the
     history lies before them. ``leave_last`` holds out each user's last relevant event instead, and in a second split
-    the one before it. With more ``users_wanted`` than USERS_IN_ALL there may be up to FOLDS_LIMIT cuts. Raises
-    NothingToMeasure.
+    the one before it. If ``users_wanted`` exceeds USERS_IN_ALL, there may be up to FOLDS_LIMIT cuts.
+
+    Raises NothingToMeasure if there is nothing to hold out.
     """
     if len(history) == 0:
         raise NothingToMeasure("no events")

@@ -7,12 +7,12 @@ from jobs.tuning.objective import Objective
 from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Values
 from shared.domain.formula import POPULARITY_DISCOUNT, PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, SHORT_PROFILE_FIT, Formula
 
-# The place of the personal formula among the starts.
+# The index of the personal formula among the starts to try, the first of which is the trial's own formula.
 PERSONAL_START: Final = 1
 
 
 def starting_formula(objective: Objective) -> Formula:
-    """Return the formula that the search starts from; what answers are for decides what is excluded."""
+    """Return the formula that the search starts from; the purpose of the answers decides what is excluded."""
     shows_known = objective.repeats != "exclude"
     return Formula(
         weight_power=0.5,
@@ -30,8 +30,8 @@ def starting_formula(objective: Objective) -> Formula:
 def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
-    The first, the personal one, lets long profiles decide alone and counts repeated events; in the second, popularity
-    decides as much as it may; in the third, what the user did last.
+    The first, the personal one, ranks by long profiles alone and counts repeated events. The second gives popularity as
+    much influence as is allowed. The third gives most influence to the user's latest events.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -58,7 +58,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
 
 
 def formula_values(objective: Objective) -> Values:
-    """Return the formula's parameters that can matter on these splits, with the values to try."""
+    """Return the formula's parameters that can make a difference on these splits, with the values to try."""
     values = {"exclusion_policy": objective.policies, **FORMULA}
     fixed: set[str] = set()
     if objective.new_only:
@@ -77,20 +77,20 @@ def formula_values(objective: Objective) -> Values:
 
 
 def weighting_values(objective: Objective) -> Values:
-    """Return the weighting's parameters that can matter on these splits, with the values to try."""
+    """Return the weighting's parameters that can make a difference on these splits, with the values to try."""
     return {
         name: values for name, values in WEIGHTING.items() if not (objective.has_one_weight and name == "weight_power")
     }
 
 
 def single_steps(values: Values, current: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield changes of one parameter: to values up to two places away, or to any other if the values are words."""
+    """Yield changes of one parameter: to values up to two places away, or to any other value if they are strings."""
     for name, options in values.items():
         if any(isinstance(option, str) for option in options):
             yield from ((name, option) for option in options if option != current[name])
             continue
         at = options.index(current[name]) if current[name] in options else 0
-        # far steps first: the neighbours of the best value are tried in the end
+        # far steps first: the values next to the best one are tried last
         for place in (at + 2, at - 2, at + 1, at - 1):
             if 0 <= place < len(options):
                 yield name, options[place]

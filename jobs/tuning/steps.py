@@ -1,6 +1,6 @@
 """Single moves of a trial: another fit, another start of the formula, another value of one parameter.
 
-Every fit and every scoring is charged to a budget, and none is begun once nothing is left of it.
+Every fit and every scoring is charged to a budget, and none begins once it is used up.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,10 @@ FORMULA_SHARE: Final = 1 / 30
 
 @dataclass(frozen=True)
 class Starts:
-    """Where a trial could have gone: as it would be from each other start of the formula, and untuned.
+    """The alternatives to a trial: what it would be from each start of the formula, and without tuning.
 
-    untuned : from the personal start; None if the budget did not reach it.
+    rivals : the trial from each start.
+    untuned : the trial from the personal start, before tuning; None if the budget did not reach it.
     """
 
     rivals: list[Trial]
@@ -49,7 +50,7 @@ def fit_trial(
     formula: Formula,
     budget: Budget,
 ) -> Trial:
-    """Return the trial of a first fit. Raises Unsuitable."""
+    """Return the trial of a first fit. Raises Unsuitable if the algorithm does not suit the shop."""
     before = budget.spent
     neighbours = objective.fit(space, parameters, weighting, budget)
     scores = objective.score(neighbours, formula, budget)
@@ -60,28 +61,28 @@ def fit_trial(
 
 
 def meet_bound(objective: Objective, trial: Trial, budget: Budget) -> None:
-    """Tune the discount of popularity in place, if lists after the first views are too much like a stranger's.
+    """Tune the popularity discount in place if lists after the first views are too much like a stranger's.
 
-    Models are compared as they would be served: the neighbours of a good one may need a greater discount than those of
-    the model whose formula it begins with.
+    Models are compared as they would be served: the neighbours of a good model may need a greater discount than those
+    of the model whose formula it starts with.
     """
     if objective.find_factor(trial.neighbours, trial.formula, budget) < 1.0:
         tune_formula(objective, trial, {"popularity_discount": POPULARITY_DISCOUNTS}, budget)
 
 
 def predict_step(objective: Objective, space: Space, trial: Trial) -> float:
-    """Return the predicted seconds of another fit of a trial and of its scoring."""
+    """Return the predicted seconds of fitting a trial once more and scoring it."""
     return objective.predict_fit(space, trial.parameters, trial.weighting) + objective.predict_score(trial.formula)
 
 
 def try_other_starts(objective: Objective, space: Space, trial: Trial, budget: Budget) -> Starts:
     """Move the trial to another start of the formula if that is better.
 
-    Each start takes the better of two weightings: training on the number of events, rather than on whether there are
-    any, suits profiles that count events too, and neither gains much without the other.
+    Each start uses the better of two weightings: training on the number of events, rather than on whether there are
+    any, suits profiles that count events as well, and neither gains much without the other.
     """
     fits = [trial]
-    # a fit, and about as long again to score it from each start
+    # there must be room for a fit and for scoring it from each of the four starts
     if trial.weighting.repeated != "sum" and 4 * predict_step(objective, space, trial) < budget.left:
         weighting = replace(trial.weighting, repeated="sum", weight_power=0.5 if objective.has_one_weight else 0.0)
         fits.append(
@@ -115,7 +116,7 @@ def try_other_starts(objective: Objective, space: Space, trial: Trial, budget: B
 
 
 def tune_rivals(objective: Objective, trial: Trial, rivals: Sequence[Trial], values: Values, budget: Budget) -> None:
-    """Tune the formula from the starts that did not look best, the better ones first, and take over what is better."""
+    """Tune the formula from the starts that did not look best, the better ones first; move the trial if one wins."""
     for rival in sorted(rivals, key=lambda rival: -rival.score):
         if budget.left <= 0:
             return
@@ -124,7 +125,7 @@ def tune_rivals(objective: Objective, trial: Trial, rivals: Sequence[Trial], val
 
 
 def tune_formula(objective: Objective, trial: Trial, values: Values, budget: Budget) -> None:
-    """Improve the trial's formula in place, one parameter after the other, while the budget lasts."""
+    """Improve the trial's formula in place, one parameter after another, while the budget lasts."""
     for name, options in values.items():
         _tune_parameter(objective, trial, name, options, budget)
 
@@ -132,13 +133,13 @@ def tune_formula(objective: Objective, trial: Trial, values: Values, budget: Bud
 def sweep_formula(objective: Objective, trial: Trial, values: Values, budget: Budget) -> None:
     """Improve the trial's formula in place until no value of any single parameter gains, while the budget lasts.
 
-    Single steps end where a value two places away is no better, though a farther one may be.
+    ``tune_formula`` stops when values up to two places away are no better, though a farther one may be.
     """
     moved_last: str | None = None
     while True:
         for name, options in values.items():
             if name == moved_last:
-                # all others have been tried since
+                # all other parameters have been tried since it last changed
                 return
             best = trial.formula
             for value in options:
@@ -157,7 +158,7 @@ def sweep_formula(objective: Objective, trial: Trial, values: Values, budget: Bu
 
 
 def tune_for(objective: Objective, best: FinishedTrial, budget: Budget) -> Formula:
-    """Return the best formula with which the model of a trial answers what another objective is about.
+    """Return the best formula for a trial's model under another objective.
 
     The search starts from the trial's formula and from the objective's own start, the better one first.
     """
@@ -215,7 +216,7 @@ def step_weighting(objective: Objective, space: Space, trial: Trial, budget: Bud
 
 
 def step_model(objective: Objective, space: Space, trial: Trial, budget: Budget) -> bool:
-    """Take one step of the model or its weighting, and after a gain tune the formula.
+    """Take one step of the model or its weighting, and tune the formula after a gain.
 
     Return whether there may be more steps.
     """
@@ -223,7 +224,7 @@ def step_model(objective: Objective, space: Space, trial: Trial, budget: Budget)
 
 
 def fresh_first(trial: Trial, *spaces: Values) -> list[Step]:
-    """Return the steps from where the trial is; those that failed when its version was chosen come last."""
+    """Return the steps from the trial's current values; those that failed when its version was chosen come last."""
     parameters, weighting = spaces
     steps = [*single_steps(parameters, trial.parameters), *single_steps(weighting, asdict(trial.weighting))]
     return sorted(steps, key=lambda step: step in trial.deferred_steps)
@@ -236,7 +237,7 @@ def has_fresh_steps(objective: Objective, space: Space, trial: Trial) -> bool:
 
 
 def _weighting_values(objective: Objective, space: Space) -> Values:
-    """Return the values of the weighting that matter to an algorithm."""
+    """Return the weighting's parameters that matter to an algorithm, with the values to try."""
     values = weighting_values(objective)
     if space.algorithm.is_sequential:
         values = {name: options for name, options in values.items() if name not in MATRIX_ONLY}
@@ -256,7 +257,7 @@ def _take_step(
             continue
         trial.tried.add(key)
         weighting = Weighting(**fields)
-        # sessions are more rows than users: they may be too many where users were not
+        # there are more sessions than users: as rows, they may be too costly where users were not
         if name == "session_gap_minutes" and (
             objective.predict_fit(space, parameters, weighting) > FIT_SHARE_MAX * budget.seconds
         ):
@@ -267,7 +268,7 @@ def _take_step(
             except Unsuitable:
                 continue
             trial.fits += 1
-            # a move forgets the failed steps, this one included
+            # moving the trial clears its failed steps, this one included
             if trial.take_over(replace(rival, version=trial.version)) and with_formula:
                 tune_formula(objective, trial, formula_values(objective), budget.part(FORMULA_SHARE))
         return True

@@ -1,4 +1,4 @@
-"""The state of an algorithm while it is tuned, what remains of it afterwards, and when scores are better."""
+"""The state of an algorithm while it is tuned, what is kept of it afterwards, and when scores count as better."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,42 +14,42 @@ from jobs.models.neighbours import Neighbours
 from jobs.tuning.budget import Budget
 from shared.domain.formula import Formula
 
-# A step must gain at least this share of the standard error of its gain: steps within the noise lead anywhere.
+# A step must gain more than this many standard errors of its gain: steps within the noise would lead anywhere.
 GAIN_MIN: Final = 0.3
-# A tuned result must be ahead of an untuned one by this many standard errors of the gain: the rule of one standard
-# error (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
+# A tuned result must be ahead of an untuned one by more than this many standard errors of the gain: the
+# one-standard-error rule (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984).
 TUNED_GAIN_MIN: Final = 1.0
 # A change of one parameter: its name and its new value.
 Step: TypeAlias = tuple[str, Any]
 # The keys of a mean NDCG@20 and of its standard error, here and in ``Quality.as_json``.
 SCORE_KEY: Final = "ndcg@20"
 ERROR_KEY: Final = "standard_error"
-# The key of ``FinishedTrial.summary`` that holds the factor by which scores counted less than NDCG@20.
+# The key of ``FinishedTrial.summary`` that holds the factor by which NDCG@20 was multiplied to compare trials.
 FACTOR_KEY: Final = "first_view_factor"
 # The key of ``FinishedTrial.summary`` that holds the steps that failed, as pairs.
 FAILED_STEPS_KEY: Final = "failed_steps"
-# The key that holds the version whose values the algorithm started from.
+# The key of ``FinishedTrial.summary`` that holds the version whose values the algorithm started from.
 VERSION_KEY: Final = "started_from_version"
 
 
 class TrialState(StrEnum):
     """Why the tuning of an algorithm ended, or why it never began."""
 
-    # no step gains any more
+    # no further step gains
     DONE = "done"
     # the budget was used up, or has no room for another fit
     STOPPED = "stopped"
     # too far behind the best
     GIVEN_UP = "given up"
-    # published as it was before tuning, which gained no more than noise
+    # published as it was before tuning, whose gain was within noise
     UNTUNED = "untuned"
     # the budget has no room for a fit
     TOO_COSTLY = "too costly"
-    # no model of a shop of this size or kind
+    # the algorithm does not suit a shop of this size or kind
     UNSUITABLE = "unsuitable"
     # the best, but it cannot be fitted on the whole history
     NOT_PUBLISHED = "not published"
-    # the parameters of the active version, which stay since the choice is worse
+    # the parameters of the active version, kept because the choice is worse
     KEPT = "kept"
 
 
@@ -61,13 +61,13 @@ class Trial:
     ----------
     formula : with the repeat weight in units of the neighbours' mean score.
     scores : NDCG@20 of each held-out user, shape (n_users,).
-    neighbours : the fit of each fold that the scores belong to.
-    fits : number of fits so far; cost : what they and the formula were charged.
+    neighbours : one per fold, from which the scores were computed.
+    fits : number of fits so far.  cost : predicted seconds charged for them and for tuning the formula.
     state : why tuning ended; None while it goes on.
     tried : parameters and weightings that have been fitted.
-    version : the model version whose values the trial began with; None if it began at the start of the space.
-    failed_steps : steps from where the trial is that did not gain.
-    deferred_steps : steps that did not gain when the version was chosen: others are taken before them.
+    version : the model version whose values the trial started from; None if it started from the start of the space.
+    failed_steps : steps from the current values that brought no gain.
+    deferred_steps : steps that brought no gain when the version was chosen: other steps are taken before them.
     """
 
     algorithm: str
@@ -90,11 +90,11 @@ class Trial:
         return float(self.scores.mean())
 
     def take_over(self, rival: "Trial") -> bool:
-        """Move to where the rival is, if that is better, and return whether it is."""
+        """Take over the rival's values and results if they are better, and return whether they are."""
         if not is_better(rival.scores, self.scores):
             return False
         if (self.parameters, self.weighting) != (rival.parameters, rival.weighting):
-            # they are steps from another place
+            # those were steps from other values
             self.failed_steps, self.deferred_steps = frozenset(), frozenset()
             self.version = rival.version
         self.parameters, self.weighting, self.formula = rival.parameters, rival.weighting, rival.formula
@@ -102,7 +102,7 @@ class Trial:
         return True
 
     def finish(self, factor: float = 1.0) -> "FinishedTrial":
-        """Return what remains of the trial. ``factor`` is in its scores, see ``Objective.find_factor``."""
+        """Return what is kept of the trial. Its scores include ``factor``, see ``Objective.find_factor``."""
         return FinishedTrial(
             self.algorithm,
             self.parameters,
@@ -121,10 +121,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """How far an algorithm was tuned, or why it was not tried: then it has neither scores nor neighbours.
+    """The result of tuning an algorithm, or why it was not tried; it then has neither scores nor neighbours.
 
-    note : what the state does not say.
-    factor : the part of NDCG@20 that the scores are (``Objective.find_factor``).  All else as in ``Trial``.
+    note : details that the state does not give.
+    factor : the scores are NDCG@20 times this (``Objective.find_factor``).  All else as in ``Trial``.
     """
 
     algorithm: str
@@ -148,13 +148,13 @@ class FinishedTrial:
 
     @property
     def user_quality(self) -> Float64Array | None:
-        """Return NDCG@20 of each user times the user's weight, which is what is recorded; None without scores."""
+        """Return NDCG@20 of each user times the user's weight, as it is recorded; None without scores."""
         return None if self.scores is None else self.scores / self.factor
 
     def summary(self) -> dict[str, Any]:
-        """Return the JSON object that ``models`` and ``training_runs`` store. It holds no measured time.
+        """Return the JSON object that ``models`` and ``training_runs`` store. It contains no measured time.
 
-        The repeat weight of ``serving`` is in units of the mean score here.
+        The repeat weight in ``serving`` is in units of the mean score here.
         """
         quality = self.user_quality
         return {
@@ -181,18 +181,18 @@ def standard_error(values: Float64Array) -> float:
 
 @contextmanager
 def charged(trial: Trial, budget: Budget) -> Iterator[None]:
-    """Add what the budget is charged in the block to the trial's cost."""
+    """Add what the budget is charged within the ``with`` block to the trial's cost."""
     before = budget.spent
     yield
     trial.cost += budget.spent - before
 
 
 def is_ahead(new: Float64Array, old: Float64Array, errors: float) -> bool:
-    """Return whether ``new`` is ahead of ``old`` by more than this many standard errors of the gain, user by user."""
+    """Return whether ``new`` is ahead of ``old`` by over ``errors`` standard errors of the gain, paired by user."""
     gain = new - old
     return float(gain.mean()) > errors * standard_error(gain)
 
 
 def is_better(new: Float64Array, old: Float64Array) -> bool:
-    """Return whether the gain is larger than noise would often give."""
+    """Return whether the gain of ``new`` over ``old`` is larger than noise often is."""
     return is_ahead(new, old, GAIN_MIN)

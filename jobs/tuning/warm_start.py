@@ -1,7 +1,7 @@
-"""What the active model version knows: the points from which the next search starts, and the model to compare with.
+"""What the active model version stores: the points from which the next search starts, and the model to compare with.
 
-Rows of ``models`` outlive the release that wrote them. A key that is missing, an algorithm that is gone, and a value of
-another type are ignored; a value outside today's search space is replaced by the nearest one in it.
+Rows of ``models`` outlive the release that wrote them. Missing keys, algorithms that no longer exist and values of the
+wrong type are ignored; a value outside today's search space is replaced by the nearest one in it.
 docs/decisions/0035-warm-start.md gives the reasons.
 """
 
@@ -16,9 +16,9 @@ from jobs.tuning.space import FORMULA, WEIGHTING, Space, Values
 from jobs.tuning.trial import ERROR_KEY, FAILED_STEPS_KEY, SCORE_KEY, VERSION_KEY, Step
 from shared.domain.formula import PROFILE_EVENTS_MAX, SERVING_KEY, SERVING_KEYS, ExclusionPolicy, Formula, Repeats
 
-# The value of a row has no counterpart in the space; None cannot say so, since it is a value of some parameters.
+# Marks a stored value that has no counterpart in the space. None cannot: it is a valid value of some parameters.
 NO_VALUE: Final = object()
-# ``Choice.metrics`` under this key: the quality of the version on the days that were the newest then.
+# The key of ``Choice.metrics`` that holds the version's quality on the days that were the newest then.
 NEWEST_KEY: Final = "newest"
 
 
@@ -28,11 +28,11 @@ class StartingPoint:
 
     Attributes
     ----------
-    parameters : within the space's values, complete.
-    weighting : within the values of WEIGHTING.
-    serving : values of the formula's parameters that the version stores, within those of FORMULA; the repeat weight is
-        in units of the mean score, and missing where its unit is not known.
-    failed_steps : steps from this point that did not gain.
+    parameters : all of the algorithm's parameters, with values of the space.
+    weighting : with values of WEIGHTING.
+    serving : the formula's parameters that the version stores, with values of FORMULA; the repeat weight is in units of
+        the mean score, and missing if its unit is not known.
+    failed_steps : steps from this point that brought no gain.
     was_tried : whether the budget reached the algorithm when the version was chosen; otherwise an earlier version did.
     """
 
@@ -43,7 +43,7 @@ class StartingPoint:
     was_tried: bool = True
 
     def formula_near(self, start: Formula, values: Values) -> Formula:
-        """Return ``start`` with the point's values of the parameters that are tuned, those of ``values``."""
+        """Return ``start`` with the point's values for the parameters that are tuned, the keys of ``values``."""
         changes = {name: value for name, value in self.serving.items() if name in values and value in values[name]}
         return start.with_(**changes)
 
@@ -54,15 +54,15 @@ class ActiveVersion:
 
     Attributes
     ----------
-    version : its number.
-    algorithm, parameters, weighting : as ``fit`` takes them, with exactly the version's values.
-    formula : with which the version answers what it was chosen for.
-    has_mean_score_units : whether the formula's repeat weight is in units of the mean score; otherwise in similarity.
-    points : by algorithm, where its search starts.
-    other_formulae : with which it answers what it was not chosen for, repeat weights in similarity.
-    score : its mean NDCG@20 on the newest days when it was chosen, and standard_error of that: on all held-out days,
-        where the version does not say; None if it was not chosen by its quality.
-    has_moved : whether the shop has drifted since, so that what failed then may succeed today.
+    version : the version's number.
+    algorithm, parameters, weighting : the arguments of ``fit``, with exactly the version's values.
+    formula : the version's formula for the kind of answers that it was chosen for.
+    has_mean_score_units : whether the formula's repeat weight is in units of the mean score, rather than of similarity.
+    points : where the search of each algorithm starts.
+    other_formulae : the version's formulae for other kinds of answers; repeat weights are in units of similarity.
+    score, standard_error : its mean NDCG@20 on the newest days when it was chosen, and the standard error of that; on
+        all held-out days if the version does not store the former; None if it was not chosen by its quality.
+    has_moved : whether the shop has drifted since, so that steps that failed then may succeed today.
     """
 
     version: int
@@ -84,7 +84,7 @@ class ActiveVersion:
         return {self.algorithm}
 
     def formula_for(self, mean_score: float) -> Formula:
-        """Return the formula with its repeat weight in units of the mean score of the model fitted again."""
+        """Return the formula with its repeat weight in units of ``mean_score``, that of the model fitted again."""
         if self.has_mean_score_units:
             return self.formula
         return self.formula.with_(repeat_weight=self.formula.repeat_weight / (mean_score or 1.0))
@@ -93,7 +93,7 @@ class ActiveVersion:
 def read_version(
     version: int, algorithm: str, parameters: Any, metrics: Any, spaces: Mapping[str, Space]
 ) -> ActiveVersion | None:
-    """Return what a row of ``models`` knows; None if this release cannot fit its model again."""
+    """Return what a row of ``models`` stores; None if this release cannot fit its model again."""
     stored, metrics = _mapping(parameters), _mapping(metrics)
     candidates = [_mapping(entry) for entry in _list(metrics.get("candidates"))]
     chosen = next((entry for entry in candidates if entry.get("algorithm") == algorithm), {})
@@ -114,12 +114,12 @@ def read_version(
         newest = {SCORE_KEY: metrics.get(SCORE_KEY), ERROR_KEY: chosen.get(ERROR_KEY)}
     points: dict[str, StartingPoint] = {}
     for entry in candidates:
-        # without a score and an earlier version, its parameters are those of the start
+        # without a score or an earlier version, its parameters are merely those of the start
         if _number(entry.get(SCORE_KEY)) is None and _number(entry.get(VERSION_KEY)) is None:
             continue
         for model in (entry, *(_list(_mapping(entry.get("parameters")).get("parts")))):
             _add_point(points, _mapping(model), entry.get(SERVING_KEY), spaces)
-    # versions without candidates: of a shop too small to choose on, or published by an early release
+    # versions without candidates: those of a shop too small to choose on, or published by an early release
     for model in ({"algorithm": algorithm, "parameters": stored, **stored}, *_list(stored.get("parts"))):
         without_unit = _mapping(stored.get(SERVING_KEY))
         without_unit.pop("repeat_weight", None)
@@ -143,7 +143,7 @@ def _read_model(
 ) -> tuple[dict[str, Any], Weighting] | None:
     """Return the parameters and the weighting of a model, with exactly the stored values; None if it cannot be fitted.
 
-    A parameter that this release does not know is left out, one that is missing takes the value of the start.
+    A parameter that this release does not know is left out; one that is missing takes the value of the start.
     """
     weighting = Weighting(**asdict(Weighting()) | exact_values(WEIGHTING, _mapping(stored.get("weighting"))))
     if algorithm != MIXTURE:
@@ -184,13 +184,13 @@ def _add_point(
 
 
 def nearest_values(values: Values, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nearest value in the space for each stored parameter; one that has no counterpart is left out."""
+    """Return the value in the space nearest to each stored parameter's; those without a counterpart are left out."""
     nearest = {name: _nearest(stored[name], options) for name, options in values.items() if name in stored}
     return {name: value for name, value in nearest.items() if value is not NO_VALUE}
 
 
 def exact_values(values: Values, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored value of each parameter of the space; one that no value of the space is like is left out."""
+    """Return the stored value of each parameter of the space; those of a type that the space lacks are left out."""
     exact = {name: _exact(stored[name], options) for name, options in values.items() if name in stored}
     return {name: value for name, value in exact.items() if value is not NO_VALUE}
 
@@ -223,7 +223,7 @@ def _formula(stored: Any) -> Formula:
 
 
 def _policy(stored: Any) -> dict[str, ExclusionPolicy]:
-    """Return the exclusion policy that a version stores, by its name among the formula's parameters."""
+    """Return the exclusion policy that a version stores, under the name of the formula's parameter; empty if none."""
     unknown: ExclusionPolicy = "unmet"
     policy = Formula.from_parameters(
         {name: value for name, value in _mapping(stored).items() if isinstance(value, str)},
@@ -233,7 +233,7 @@ def _policy(stored: Any) -> dict[str, ExclusionPolicy]:
 
 
 def _steps(stored: Any, *spaces: Values) -> list[Step]:
-    """Return the stored steps that are within a space."""
+    """Return the stored steps to values that are in one of the spaces."""
     pairs = [entry for entry in _list(stored) if isinstance(entry, list) and len(entry) == 2]
     return [
         (name, value)
@@ -251,7 +251,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _number(value: Any) -> float | int | None:
-    """Return a finite number; None for everything else, truth values included."""
+    """Return the value if it is a finite number; None for anything else, booleans included."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None
     return value

@@ -227,7 +227,7 @@ def test_a_catalog_of_other_ids_is_refused_with_ids_of_both(files: Path, capsys:
     (files / "other.csv").write_text("item_id,category\nA-1,lamps\nA-2,lamps\n")
     code, out, err = run(capsys, "--events", files / "events.csv", "--items", files / "other.csv", "--time-budget", 0)
     assert (code, out) == (2, "")
-    assert "none of its 2 rows has the id of an item of the events" in err
+    assert "none of its 2 rows has the id of an item with events" in err
     assert err.count("\n") == 1
 
 
@@ -270,7 +270,7 @@ def test_a_message_about_the_split_names_the_events_left_out(
     assert "unknown event_type (Kauf): 1 row, the first in row 3" in err
     code, out, err = run(capsys, "--events", tmp_path / "h.csv", "--event-types", "kauf:purchase", "--time-budget", 0)
     assert code == 0, err
-    assert "3 rows read, 3 used; 3 times name no zone and were read in UTC" in out
+    assert "3 rows read, 3 used; 3 times have no time zone and were read as UTC" in out
 
 
 def test_a_file_is_read_as_the_options_say(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,11 +149,11 @@ def test_scores_decide_with_their_factor_and_figures_are_without_it() -> None:
     choice = active + 0.01
     worse = compare(tuned, 5, choice * 0.25, active, choice_factor=0.25)
     assert worse.keeps_parameters
-    assert "the choice counts 0.25 of that" in worse.reason
+    assert "the score of the choice is multiplied by 0.25" in worse.reason
     assert "version 5 counts" not in worse.reason
     better = compare(tuned, 5, choice, active * 0.25, active_factor=0.25)
     assert not better.keeps_parameters
-    assert "version 5 counts 0.25 of that" in better.reason
+    assert "the score of version 5 is multiplied by 0.25" in better.reason
     plain = compare(tuned, 5, choice, active)
     assert "of that" not in plain.reason
     for comparison in (worse, better, plain):
@@ -235,7 +235,7 @@ def test_a_model_that_cannot_be_fitted_again_is_unsuitable() -> None:
         raise TypeError(f"unexpected {parameters}")
 
     spaces = {"cosine": Space(Algorithm(refusing), SPACES["cosine"].values)}
-    with pytest.raises(Unsuitable, match="cosine cannot be fitted with version 5's"):
+    with pytest.raises(Unsuitable, match="cosine cannot be fitted with the parameters of version 5"):
         refit(objective(), version("cosine", COSINE), spaces, BUDGET)
     with pytest.raises(Unsuitable, match="cosine cannot be fitted"):
         refit(objective(), replace(version("cosine", COSINE), parameters={"no_such": 1}), SPACES, BUDGET)
