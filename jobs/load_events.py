@@ -32,21 +32,25 @@ class LoadEvents(TableParameters):
     """
 
     format: Literal["csv", "jsonl", "parquet"] | None = Field(
-        None, description="csv, jsonl or parquet; by default by the name's ending"
+        None, description="csv, jsonl or parquet; by default, from the file name's extension"
     )
     timestamp_unit: TimestampUnit = Field(
         "auto",
-        description="iso: ISO 8601; s, ms, us: (milli-, micro-)seconds since 1970; auto: each time by its form",
+        description="iso: ISO 8601; s, ms, us: (milli-, micro-)seconds since 1970; auto: detected for each time",
     )
     timezone: str | None = Field(
-        None, max_length=100, description="of times that name none, such as Europe/Berlin or +01:00; by default UTC"
+        None,
+        max_length=100,
+        description="time zone of times without one, such as Europe/Berlin or +01:00; by default UTC",
     )
     event_types: str | None = Field(
         None, max_length=5000, description="NAME:TYPE pairs, as in kauf:purchase, for types without a usual name"
     )
-    event_type: EventType | None = Field(None, description="of every row of a file without a column of event types")
-    chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows in memory and in a transaction at once")
-    keep_rejected: int = Field(1000, ge=0, le=100_000, description="how many bad rows to store in rejected_events")
+    event_type: EventType | None = Field(None, description="event type of all rows, if the file has no such column")
+    chunk_rows: int = Field(250_000, ge=1, le=2_000_000, description="rows per chunk; each chunk is one transaction")
+    keep_rejected: int = Field(
+        1000, ge=0, le=100_000, description="maximum number of bad rows to store in rejected_events"
+    )
 
     def rules(self) -> event_rows.EventRules:
         """Return the rules for the rows. Raises InvalidRequest."""

@@ -14,7 +14,7 @@ class TableParameters(Parameters):
         min_length=1, max_length=2000, description="gs://, s3://, https://; locally also a file's absolute path"
     )
     format: sources.Format | None = Field(
-        None, description="csv, jsonl, xml or parquet; by default by the name's ending"
+        None, description="csv, jsonl, xml or parquet; by default, from the file name's extension"
     )
     columns: str | None = Field(
         None,
@@ -22,7 +22,7 @@ class TableParameters(Parameters):
         description="FIELD:COLUMN pairs, as in external_id:Handle,name:Title, for columns without a usual name",
     )
     separator: str | None = Field(None, max_length=10, description="separator of a CSV's cells: a character, or tab")
-    encoding: str | None = Field(None, max_length=50, description="of a text file, such as windows-1252")
+    encoding: str | None = Field(None, max_length=50, description="encoding of a text file, such as windows-1252")
     decimal: str | None = Field(None, max_length=1, description="decimal mark of a CSV's numbers: . or ,")
 
     def text_options(self) -> TextOptions:

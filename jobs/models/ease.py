@@ -78,8 +78,9 @@ def ease_neighbours(
     Neighbours of shape (n_items, k); scores in [0, 1], which keep their ratios across items.
 
     Raises ValueError if a value is out of range, TooLarge if min(n_users, n_items)² float32 numbers exceed the budget.
-    Where users are fewer than items, P comes from the users' side (Woodbury identity). Time: min(n_users, n_items)³,
-    plus entries · n_items on the users' side. Computes in double precision if that fits the budget, else in single.
+    Where users are fewer than half the items, or only their side fits the budget, P comes from the users' side
+    (Woodbury identity). Time: n_items³, or on the users' side n_users³ + entries · n_items. Computes in double
+    precision if that fits the budget, else in single.
     """
     if regularisation <= 0:
         raise ValueError("regularisation must be above 0")

@@ -40,7 +40,7 @@ def test_a_parameter_has_its_kind_and_its_default() -> None:
 def test_a_parameter_has_its_meaning_below_and_lists_its_values() -> None:
     lines = of_job("load_events").splitlines()
     chunk = next(number for number, line in enumerate(lines) if line.startswith("  chunk_rows "))
-    assert lines[chunk + 1] == " " * 19 + "rows in memory and in a transaction at once"
+    assert lines[chunk + 1] == " " * 19 + "rows per chunk; each chunk is one transaction"
     # defined elsewhere in the schema
     assert next(line for line in lines if line.startswith("  event_type ")).endswith(", ".join(EventType))
     assert max(map(len, lines)) <= 120
