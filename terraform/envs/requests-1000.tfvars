@@ -7,8 +7,8 @@ warm_instances = 1
 vpc_egress     = "connector"
 
 database = {
-  tier            = "db-custom-6-23040"
-  disk_gb         = 81 # grows automatically, to at most 10 times this size
+  tier            = "db-custom-4-18176"
+  disk_gb         = 80 # grows automatically, to at most 10 times this size
   max_connections = 250
 }
 
@@ -18,7 +18,7 @@ function_instances = {
   products           = 3
   events             = 2
   collect            = 2
-  recommendations    = 3
+  recommendations    = 2
   cart               = 2
   accounts           = 2
   admin              = 2

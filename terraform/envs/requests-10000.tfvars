@@ -8,22 +8,22 @@ vpc_egress     = "direct"
 
 database = {
   tier            = "db-custom-54-207360"
-  disk_gb         = 809 # grows automatically, to at most 10 times this size
-  max_connections = 700
+  disk_gb         = 796 # grows automatically, to at most 10 times this size
+  max_connections = 650
 }
 
 redis = { tier = "STANDARD_HA", memory_gb = 7 }
 
 function_instances = {
   products           = 26
-  events             = 8
+  events             = 5
   collect            = 2
-  recommendations    = 20
-  cart               = 8
+  recommendations    = 14
+  cart               = 9
   accounts           = 2
   admin              = 2
   web                = 2
-  update_preferences = 9
+  update_preferences = 8
   update_popularity  = 2
   refresh_catalog    = 2
 }
