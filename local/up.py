@@ -81,7 +81,7 @@ def wait_for_leftovers(folder: Path, timeout_s: float = 20) -> None:
             if time.monotonic() > deadline:
                 pid = part["pid"]
                 raise CommandError(
-                    f"{part['name']} of an earlier run (process {pid}) does not end. Stop it with: kill {pid}"
+                    f"{part['name']} of an earlier run (process {pid}) does not end. Stop it with: kill -9 {pid}"
                 )
             time.sleep(0.05)
 

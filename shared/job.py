@@ -4,17 +4,17 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import functions_framework
 import orjson
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
-from shared.clients import postgres, postgres_engine
-from shared.errors import AppError, JobRunning, MalformedBody
+from shared.clients import postgres, postgres_engine, postgres_errors
+from shared.errors import AppError, JobRunning, MalformedBody, Unavailable
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks, presence
 from shared.telemetry import metrics, spans
@@ -23,6 +23,8 @@ from shared.validation import validation_problem
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+# what concurrent.futures says once the interpreter is ending
+NO_THREADS: Final = "cannot schedule new futures after"
 
 
 class Parameters(BaseModel):
@@ -36,17 +38,38 @@ P = TypeVar("P", bound=Parameters)
 
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Hold the job's advisory lock, which Postgres releases if the run dies. Raises JobRunning if it is taken."""
-    with postgres_engine.engine().connect() as connection:
-        driver = connection.connection.dbapi_connection
-        key = {"space": advisory_locks.JOBS, "name": name}
-        if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
-            raise JobRunning(f"{name} is running already; wait for it to end.")
-        try:
-            yield
-        finally:
-            if driver is connection.connection.dbapi_connection:
-                postgres.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
+    """Hold the job's advisory lock, which Postgres releases if the run dies.
+
+    Raises JobRunning if it is taken, and DatabaseUnavailable if Postgres is unreachable or cannot serve.
+    """
+    try:
+        with postgres_engine.engine().connect() as connection:
+            driver = connection.connection.dbapi_connection
+            key = {"space": advisory_locks.JOBS, "name": name}
+            if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
+                raise JobRunning(f"{name} is running already; wait for it to end.")
+            try:
+                yield
+            finally:
+                if driver is connection.connection.dbapi_connection:
+                    _unlock(connection, key)
+    except AppError:
+        raise
+    except Exception as error:
+        if (unable := postgres_errors.unavailable(error)) is not None:
+            raise unable from error
+        if postgres_errors.is_gone(error):
+            raise postgres_engine.breaker.trip(error) from error
+        raise
+
+
+def _unlock(connection: postgres.Connection, key: Mapping[str, Any]) -> None:
+    try:
+        postgres.execute(connection, "SELECT pg_advisory_unlock(:space, hashtext(:name))", key)
+    except Exception as error:  # noqa: BLE001 — the outcome of the job is known, and stays what it is
+        log.warning("job lock not released", extra={"error": type(error).__name__})
+        # Postgres releases the lock when the session ends.
+        connection.invalidate()
 
 
 def run_job(name: str, work: Callable[[P], dict[str, Any]], parameters: P) -> dict[str, Any]:
@@ -112,14 +135,15 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
                 span.fail(error.title)
                 if error.status >= 500:
                     log.exception("job failed")
-                return _answer(error.problem() | {"instance": request.path}, error.status, PROBLEM)
+                return _answer(error.problem() | {"instance": request.path}, error.status, PROBLEM, error.headers)
             except Exception as error:
-                if (explained := presence.explanation(error)) is not None:
+                if (explained := _interruption(name, error) or presence.explanation(error)) is not None:
                     span.fail(explained.title)
                     # Cloud Scheduler calls jobs from the first deployment on; alerting on those calls would be useless.
                     if explained.status >= 500:
                         log.exception("job failed", extra={"reason": explained.detail})
-                    return _answer(explained.problem() | {"instance": request.path}, explained.status, PROBLEM)
+                    problem = explained.problem() | {"instance": request.path}
+                    return _answer(problem, explained.status, PROBLEM, explained.headers)
                 span.fail(type(error).__name__)
                 log.exception("job failed")
                 problem = AppError(f"{type(error).__name__}: the error was logged.").problem()
@@ -135,8 +159,17 @@ def job(work: Callable[[P], dict[str, Any]]) -> Any:
     return functions_framework.http(entry)
 
 
-def _answer(body: dict[str, Any], status: int, media_type: str) -> tuple[bytes, int, dict[str, str]]:
-    return orjson.dumps(body, default=str), status, {"Content-Type": media_type}
+def _interruption(name: str, error: Exception) -> AppError | None:
+    """Return the problem of a job whose process is ending; None for any other error."""
+    if isinstance(error, RuntimeError) and str(error).startswith(NO_THREADS):
+        return Unavailable(f"The process of {name} ended before the job did; run the job again.", retry_after_s=10)
+    return None
+
+
+def _answer(
+    body: dict[str, Any], status: int, media_type: str, headers: Mapping[str, str] | None = None
+) -> tuple[bytes, int, dict[str, str]]:
+    return orjson.dumps(body, default=str), status, {**(headers or {}), "Content-Type": media_type}
 
 
 def progress(message: str, **values: Any) -> None:

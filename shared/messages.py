@@ -22,7 +22,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -42,6 +42,8 @@ PUBLISHED_AT: Final = "published_at"
 REPLAYED_AT: Final = "replayed_at"
 # Pub/Sub's ids have about twenty digits; index entries are limited in length.
 MAX_MESSAGE_ID_CHARACTERS: Final = 255
+# Python refuses to convert more digits to an integer.
+MAX_DIGITS: Final = 4_300
 
 
 class UnreadableMessage(ValueError):
@@ -156,15 +158,22 @@ def _json(raw: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(without_depths(raw.decode(json.detect_encoding(raw), "surrogateescape")), strict=False)
+        text = raw.decode(json.detect_encoding(raw), "surrogateescape")
+        return json.loads(without_depths(text), strict=False, parse_int=_integer)
     except ValueError:
         return None
+
+
+def _integer(digits: str) -> int | float:
+    """Return the number; infinity, which no event may contain, if it is longer than Python reads."""
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 def _time(text: Any) -> datetime | None:
     """Return the time, with its zone, that a text represents; None if it is not one."""
     try:
         time = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        # In UTC, because a time that is out of range there cannot be sent to Postgres.
+        return time.astimezone(UTC) if time.tzinfo is not None else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return time if time.tzinfo is not None else None

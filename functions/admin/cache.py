@@ -24,7 +24,9 @@ def flush(actor: str, *scopes: str) -> CacheFlush:
             connection, actor, "cache.flush", ",".join(scopes) or "all", after={"scopes": scopes or protocol.SCOPES}
         )
         if not invalidation.flush(*scopes):
-            raise Unavailable("Redis does not answer. Nothing was flushed; no stored answer is served meanwhile.")
+            raise Unavailable(
+                "Redis does not answer, and no stored answer is served meanwhile. Send the request again in a moment."
+            )
     return CacheFlush(message=f"Flushed the stored answers of {', '.join(scopes)}." if scopes else "Flushed the cache.")
 
 

@@ -73,9 +73,7 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
     try:
         result = await publish_batch(raws, credential)
     except PubSubUnavailable as unconfirmed:
-        # of reports, and this dialect knows its own events and ids only
-        unconfirmed.extra.pop("events", None)
-        raise
+        raise _unconfirmed(unconfirmed) from unconfirmed
     problems: dict[int, AppError] = {}
     for index, error in result.rejected.items():
         problems.setdefault(reports[index][0], error)
@@ -83,6 +81,18 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
         raise next(iter(problems.values()))
     rejected = [{"index": position, "problem": error.problem()} for position, error in problems.items()]
     return Received(len({position for position, _report in reports}) - len(problems), rejected)
+
+
+def _unconfirmed(error: PubSubUnavailable) -> PubSubUnavailable:
+    """Return the error for a client that knows neither reports nor Aisle's ids of events."""
+    known = "which may have been accepted all the same" if error.was_sent else "and they were not accepted"
+    own = PubSubUnavailable(
+        f"Pub/Sub did not confirm the events, {known}: send the same request again. Events that carry ids count once.",
+        retry_after_s=int(error.headers["Retry-After"]),
+        may_have_been_taken=error.was_sent,
+    )
+    own.was_sent = error.was_sent
+    return own
 
 
 async def receive_event(request: Request, reports: Iterable[Report], credential: Credential) -> Received:

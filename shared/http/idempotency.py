@@ -59,7 +59,7 @@ def once(
     """Return the response of ``work``, which runs once per key and route; without a key, it runs every time.
 
     ``route`` must contain the user if keys are per user, and ``owner`` is that user, with whom the stored response is
-    erased. ``work_s`` is the longest time in seconds that ``work`` can take, by default that of one statement: if the
+    erased. ``work_s`` is the longest time in seconds that ``work`` can take, at least that of one statement: if the
     process dies meanwhile, the key can be used again after that. If ``work`` raises, the key can be used again at once.
     ``compute_again`` returns, from the stored headers, the body of a response that was too long to be stored: the
     current state of what the first response showed.
@@ -67,7 +67,7 @@ def once(
     """
     if key is None:
         return work(lambda _connection, _answer: None)
-    longest_s = settings().statement_timeout_s + MARGIN_S if work_s is None else work_s + MARGIN_S
+    longest_s = max(work_s or 0, settings().statement_timeout_s) + MARGIN_S
     held = idempotency.claim(key, route, request_hash, owner, claim_s=longest_s)
     if isinstance(held, Stored):
         headers = {**held.headers, "Idempotent-Replayed": "true"}

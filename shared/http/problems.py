@@ -28,6 +28,7 @@ _BY_STATUS: dict[int, type[AppError]] = {
     for error in (errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.MethodNotAllowed, errors.MalformedBody)
 }
 _DETAIL = {
+    400: "The body cannot be read: it is not UTF-8, or has a number of thousands of digits. Correct it and try again.",
     404: "No route has the path {path}.",
     405: "{path} does not support {method}. The header Allow lists the methods that it supports.",
 }

@@ -8,6 +8,7 @@ import orjson
 from shared.clients import redis_sync
 from shared.clients.redis_async import RedisUnavailable, client
 from shared.domain.ranking import one_of_each
+from shared.storage.answers.invalidation import forget_keys
 from shared.storage.answers.protocol import POPULAR, POPULAR_PRODUCTS
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def count_purchases(counts: Iterable[tuple[int, int]]) -> bool:
 
 
 def refresh_products(products: Mapping[int, bytes | None]) -> bool:
-    """Update the JSON of products in the ranking and remove inactive ones (None); False if Redis failed."""
+    """Update the JSON of products in the ranking and remove inactive ones (None); False if Redis failed.
+
+    The ranking is then dropped as soon as Redis is back: the next run of the job ``popular`` writes it anew.
+    """
 
     def work(redis: "Redis") -> bool:
         fields = [str(product_id) for product_id in products]
@@ -109,4 +113,4 @@ def refresh_products(products: Mapping[int, bytes | None]) -> bool:
         pipeline.execute()
         return True
 
-    return redis_sync.attempt(work, False)
+    return redis_sync.attempt(work, False) or forget_keys((POPULAR, POPULAR_PRODUCTS))

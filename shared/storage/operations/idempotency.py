@@ -176,7 +176,8 @@ def finish(connection: Connection, held: Claim, answer: Stored) -> None:
     }
     if not execute_prepared(connection, FINISH, parameters):
         raise IdempotencyInProgress(
-            "Another request with this Idempotency-Key took over; send the request again in a second."
+            "Another request with this Idempotency-Key took over; send the request again in a second.",
+            headers={"Retry-After": "1"},
         )
 
 

@@ -15,6 +15,7 @@ from shared.clients import pubsub
 from shared.errors import PubSubUnavailable
 from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
+from tests.integration.people import ADMIN
 
 Serve = Callable[[str], httpx.Client]
 Take = Callable[..., list[Any]]
@@ -120,3 +121,27 @@ def test_a_message_that_is_at_fault_itself_does_not_open_the_breaker(proxy: Prox
     with pytest.raises(NotFound):
         pubsub.send("no-such-topic", b"{}", {}).result(10)
     assert pubsub.publish("user-events", b"{}", {})
+
+
+@pytest.mark.parametrize("path", ["/track", "/mp/collect"])
+def test_a_collector_s_client_is_told_to_send_the_request_again(proxy: Proxy, serve: Serve, path: str) -> None:
+    made = serve("admin").post("/admin/api-keys", json={"kind": "publishable", "name": "web"}, headers=ADMIN)
+    item = {"name": "view_item", "params": {"items": [{"item_id": "A"}]}}
+    body, parameters = {
+        "/track": ({"user_id": "ann", "event": "view", "product_id": 1}, {}),
+        "/mp/collect": (
+            {"client_id": "1.2", "events": [item]},
+            {"api_secret": made.json()["key"], "measurement_id": "G-1"},
+        ),
+    }[path]
+    client = serve("collect")
+    proxy.refuse()
+    for was_sent in (True, False):
+        answer = client.post(path, json=body, params=parameters)
+        problem = answer.json()
+        assert (answer.status_code, problem.get("may_have_been_taken")) == (503, was_sent), problem
+        assert "send the same request again" in problem["detail"]
+        # it neither knows nor may send Aisle's ids of events
+        assert "event_id" not in answer.text
+        assert "events" not in problem
+        assert int(answer.headers["Retry-After"]) > 0

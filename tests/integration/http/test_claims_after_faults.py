@@ -182,3 +182,25 @@ def test_a_late_release_leaves_the_claim_that_took_over(proxy: Proxy, claims: Ca
     assert claims() == ["k"]
     idempotency.release(new)
     assert claims() == []
+
+
+def test_a_request_whose_claim_was_taken_over_is_told_when_to_try_again(env: object) -> None:
+    late = idempotency.claim("k", "POST /x", b"hash", claim_s=1.0)
+    assert isinstance(late, Claim)
+    write("UPDATE idempotency_keys SET created_at = created_at - interval '2 seconds'")
+    assert isinstance(idempotency.claim("k", "POST /x", b"hash"), Claim)
+    with pytest.raises(IdempotencyInProgress) as raised, transaction() as connection:
+        idempotency.finish(connection, late, idempotency.Stored(200, "text/plain", b"late"))
+    assert raised.value.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("work_s", "statement_s", "claim_s"), [(None, 20, 25), (10, 20, 25), (30, 20, 35)])
+def test_a_claim_lasts_longer_than_the_longest_statement_of_its_work(
+    env: dict[str, str], work_s: float | None, statement_s: int, claim_s: float
+) -> None:
+    def work(_finish: Finish) -> Response:
+        assert read("SELECT claim_s FROM idempotency_keys")[0][0] == claim_s
+        return Response(b"done")
+
+    with settings_of(env | {"STATEMENT_TIMEOUT_S": str(statement_s)}):
+        once("k", "POST /x", b"hash", work, work_s=work_s)

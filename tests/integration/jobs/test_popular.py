@@ -87,4 +87,5 @@ def test_without_redis_the_run_fails_as_unavailable(env: object, serve: Serve, m
         reset()
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:aisle:problem:unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
     assert postgres.read("SELECT outcome FROM job_runs")[0][0] == "failed"

@@ -10,9 +10,9 @@ from redis import Redis
 
 from local.chaos.proxy import Proxy
 from shared.clients import postgres, redis_async, redis_sync
-from shared.storage.answers import invalidation, user_answers
+from shared.storage.answers import invalidation, popular_ranking, user_answers
 from shared.storage.answers.missed import MISSED
-from shared.storage.answers.protocol import EPOCHS, PRODUCTS, RECOMMENDATIONS, SIMILAR
+from shared.storage.answers.protocol import EPOCHS, POPULAR, POPULAR_PRODUCTS, PRODUCTS, RECOMMENDATIONS, SIMILAR
 from shared.storage.answers.shared_answers import cached
 from tests.faulty_proxy import in_front_of
 from tests.integration.conftest import settings_of
@@ -100,6 +100,21 @@ def test_what_redis_missed_is_dropped_once_it_is_back(proxy: Proxy, redis: "Redi
     assert after.pop(b"similar") != before.get(b"similar")
     assert after == before
     until(lambda: count_rows("missed_invalidations") == 0)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "stall"])
+def test_a_ranking_that_missed_a_change_is_dropped_once_redis_is_back(proxy: Proxy, redis: "Redis", fault: str) -> None:
+    assert popular_ranking.replace([(1, 5, b'{"id":1,"price":9}'), (2, 4, b'{"id":2,"price":9}')])
+    redis.set(PRODUCT_KEY, "bystander")
+    getattr(proxy, fault)()
+    assert not popular_ranking.refresh_products({1: b'{"id":1,"price":12}', 2: None})
+    proxy.heal()
+    until(lambda: not redis.exists(POPULAR, POPULAR_PRODUCTS))
+    assert redis.get(PRODUCT_KEY) == b"bystander"
+    # the next run of the job writes it, and nothing drops it again
+    assert popular_ranking.replace([(1, 5, b'{"id":1,"price":12}')])
+    time.sleep(2.5)
+    assert run(lambda: popular_ranking.top(5)) == [({"id": 1, "price": 12}, 5.0)]
 
 
 def test_a_fault_of_the_database_too_neither_fails_the_write_nor_ends_the_thread(proxy: Proxy, redis: "Redis") -> None:
