@@ -189,7 +189,7 @@ def log_in(request: Request, body: LoginRequest) -> Response:
 def refresh_session(body: RefreshRequest) -> Response:
     """Exchange a refresh token for new tokens.
 
-    Within 30 seconds, the same token is exchanged for the same new refresh token, in case the client lost the answer.
+    Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the answer.
     If it is used later, or after the new one was used, every token of its login is revoked. A login ends after 30 days
     at most.
     """

@@ -3133,7 +3133,7 @@ export class Operations {
    */
   recordEventBatch(body: EventBatch, options?: Options): Promise<EventBatchResult>;
   /**
-   * Exchange a refresh token for new tokens. Within 30 seconds, the same token is exchanged for the same new refresh
+   * Exchange a refresh token for new tokens. Within 10 seconds, the same token is exchanged for the same new refresh
    * token, in case the client lost the answer. If it is used later, or after the new one was used, every token of its
    * login is revoked. A login ends after 30 days at most.
    */

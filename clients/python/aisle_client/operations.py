@@ -1876,7 +1876,7 @@ class Operations(Sender):
     ) -> models.TokenPair:
         """Exchange a refresh token for new tokens.
 
-        Within 30 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
+        Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
         answer. If it is used later, or after the new one was used, every token of its login is revoked. A login ends
         after 30 days at most.
         """
@@ -4240,7 +4240,7 @@ class AsyncOperations(AsyncSender):
     ) -> models.TokenPair:
         """Exchange a refresh token for new tokens.
 
-        Within 30 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
+        Within 10 seconds, the same token is exchanged for the same new refresh token, in case the client lost the
         answer. If it is used later, or after the new one was used, every token of its login is revoked. A login ends
         after 30 days at most.
         """

@@ -24,7 +24,7 @@ from shared.storage.operations import audit
 # Seconds after which a login expires, however often it was refreshed.
 SESSION_S: Final = 30 * 86_400
 # Seconds for which a used token still returns its successor.
-REPEAT_S: Final = 30
+REPEAT_S: Final = 10
 
 FIND: Final = "SELECT user_id FROM refresh_tokens WHERE digest = :digest"
 LOCK_USER: Final = """
