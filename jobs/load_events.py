@@ -104,10 +104,10 @@ def load_events(parameters: LoadEvents) -> dict[str, Any]:
     dates: set[date] = set()
     zoneless: list[int] = []
     zoneless_rows = 0
-    form = sources.format_of(parameters.source, parameters.format)
-    if form == "xml":
-        raise InvalidRequest("format: a history is CSV, JSON lines or Parquet; XML is read by import_catalog only.")
     with sources.opened(parameters.source) as file:
+        form = sources.format_of(parameters.source, parameters.format)
+        if form == "xml":
+            raise InvalidRequest("format: a history is CSV, JSON lines or Parquet; XML is read by import_catalog only.")
         history = event_files.open_events(
             file, form, parameters.chunk_rows, columns=columns, options=options, fixed=parameters.fixed()
         )
