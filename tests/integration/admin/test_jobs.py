@@ -102,6 +102,18 @@ def test_a_jobs_own_problem_is_passed_on(client: httpx.Client, jobs: type[Jobs])
     assert (problem["instance"], problem["request_id"]) == ("/admin/jobs/daily_stats/run", "r-1")
 
 
+def test_a_job_that_cannot_run_now_says_when_to_try_again(
+    client: httpx.Client, jobs: type[Jobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    clients.reset()
+    answer = client.post("/admin/jobs/popular/run")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:aisle:problem:unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    # another failure does not
+    assert "Retry-After" not in client.post("/admin/jobs/daily_stats/run", json={"days": 0}).headers
+
+
 def test_a_run_continues_after_the_request_has_timed_out(
     client: httpx.Client, jobs: type[Jobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
