@@ -126,12 +126,18 @@ def _of_event(error: PubSubUnavailable, event_id: str) -> PubSubUnavailable:
 
 def _of_batch(error: PubSubUnavailable, event_ids: Mapping[int, str], indexes: Sequence[int]) -> PubSubUnavailable:
     """Return the error for a batch of which Pub/Sub confirmed no message."""
+    events = [{"index": index, "event_id": event_ids[index]} for index in indexes]
+    return unconfirmed(error, "send them again with these event_ids, and each counts once.", events=events)
+
+
+def unconfirmed(error: PubSubUnavailable, advice: str, **extra: Any) -> PubSubUnavailable:
+    """Return the error for events that Pub/Sub did not confirm: what is known, and what the client can do."""
     known = "which may have been accepted all the same" if error.was_sent else "and they were not accepted"
     own = PubSubUnavailable(
-        f"Pub/Sub did not confirm the events, {known}: send them again with these event_ids, and each counts once.",
+        f"Pub/Sub did not confirm the events, {known}: {advice}",
         retry_after_s=int(error.headers["Retry-After"]),
-        events=[{"index": index, "event_id": event_ids[index]} for index in indexes],
         may_have_been_taken=error.was_sent,
+        **extra,
     )
     own.was_sent = error.was_sent
     return own

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from shared import logs
-from shared.clients import postgres, postgres_engine, postgres_errors
+from shared.clients import postgres, postgres_engine
 from shared.errors import AppError, JobRunning, MalformedBody, Unavailable
 from shared.storage.operations import job_runs
 from shared.storage.schema import advisory_locks, presence
@@ -42,8 +42,10 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
     Raises JobRunning if it is taken, and DatabaseUnavailable if Postgres is unreachable or cannot serve.
     """
+    connected = False
     try:
         with postgres_engine.engine().connect() as connection:
+            connected = True
             driver = connection.connection.dbapi_connection
             key = {"space": advisory_locks.JOBS, "name": name}
             if not postgres.execute(connection, "SELECT pg_try_advisory_lock(:space, hashtext(:name))", key)[0][0]:
@@ -53,14 +55,10 @@ def one_at_a_time(name: str) -> Iterator[None]:
             finally:
                 if driver is connection.connection.dbapi_connection:
                     _unlock(connection, key)
-    except AppError:
-        raise
     except Exception as error:
-        if (unable := postgres_errors.unavailable(error)) is not None:
-            raise unable from error
-        if postgres_errors.is_gone(error):
-            raise postgres_engine.breaker.trip(error) from error
-        raise
+        if (away := postgres.explained(error, connected=connected)) is None:
+            raise
+        raise away from error
 
 
 def _unlock(connection: postgres.Connection, key: Mapping[str, Any]) -> None:

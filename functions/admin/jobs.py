@@ -1,6 +1,6 @@
 """Routes of jobs: their schedules and last runs; running, pausing and resuming them."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path
@@ -20,9 +20,6 @@ from shared.http.credentials import requires
 from shared.http.problems import MEDIA_TYPE
 from shared.manifest import manifest
 from shared.storage.operations import audit, job_runs
-
-# Seconds after which a job that could not run may be run again.
-RETRY_AFTER_S: Final = 10
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 JobsAdmin = Annotated[str, requires("jobs:run")]
@@ -112,15 +109,14 @@ def start_job(actor: str, name: str, parameters: dict[str, Any], request: Reques
     answer = runner.run(url, name, orjson.dumps(parameters))
     if answer is None:
         return still_running
-    status, result = answer
-    if status == 200:
-        succeeded = {"job": name, "status": "succeeded", "result": result}
+    if answer.status == 200:
+        succeeded = {"job": name, "status": "succeeded", "result": answer.body}
         return Response(orjson.dumps(succeeded), media_type="application/json")
     # the job's own problem becomes the answer to this request
-    problem = AppError().problem() | {"status": status} | result
+    problem = AppError().problem() | {"status": answer.status} | answer.body
     problem |= {"instance": request.url.path, "request_id": request.scope.get("request_id", "")}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-    return Response(orjson.dumps(problem), status, headers, MEDIA_TYPE)
+    headers = {"Retry-After": answer.retry_after} if answer.retry_after else None
+    return Response(orjson.dumps(problem), answer.status, headers, MEDIA_TYPE)
 
 
 @router.post("/{name}/pause", responses=problem_responses(404))

@@ -1,7 +1,7 @@
 """Running a job by its URL, as Cloud Scheduler does. For the local system, which has no Cloud Scheduler."""
 
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,8 +23,16 @@ def jobs_url() -> str:
     return url
 
 
-def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | None:
-    """Run a job and return its HTTP status and JSON answer; None if it is still running after WAIT_S.
+class JobAnswer(NamedTuple):
+    """What a job answered: the HTTP status, the JSON body, and the header Retry-After, None without one."""
+
+    status: int
+    body: dict[str, Any]
+    retry_after: str | None
+
+
+def run(url: str, name: str, parameters: bytes) -> JobAnswer | None:
+    """Run a job and return its answer; None if it is still running after WAIT_S.
 
     Raises Unavailable when nothing answers at ``url``, MissingSetting without JOBS_TOKEN.
     """
@@ -49,4 +57,6 @@ def run(url: str, name: str, parameters: bytes) -> tuple[int, dict[str, Any]] | 
         raise Unavailable(f"No answer from {url}: {error}.") from None
     finally:
         connection.close()
-    return answer.status, body if isinstance(body, dict) else {"answer": body}
+    return JobAnswer(
+        answer.status, body if isinstance(body, dict) else {"answer": body}, answer.getheader("Retry-After")
+    )

@@ -12,7 +12,7 @@ from shared import api_keys
 from shared.api_keys import KEY_CHALLENGE
 from shared.auth import Credential
 from shared.errors import AppError, Forbidden, InvalidApiKey, InvalidRequest, PubSubUnavailable, Unauthorized
-from shared.event_publishing import cost_of, publish_batch
+from shared.event_publishing import cost_of, publish_batch, unconfirmed
 from shared.http import revocations
 from shared.http.answers import dump
 from shared.http.api import charge
@@ -72,8 +72,9 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
     charge(request, cost_of(raws))
     try:
         result = await publish_batch(raws, credential)
-    except PubSubUnavailable as unconfirmed:
-        raise _unconfirmed(unconfirmed) from unconfirmed
+    except PubSubUnavailable as refused:
+        # the client knows neither the reports nor their ids
+        raise unconfirmed(refused, "send the same request again. Events that carry ids count once.") from refused
     problems: dict[int, AppError] = {}
     for index, error in result.rejected.items():
         problems.setdefault(reports[index][0], error)
@@ -81,18 +82,6 @@ async def receive(request: Request, reports: Sequence[tuple[int, Report]], crede
         raise next(iter(problems.values()))
     rejected = [{"index": position, "problem": error.problem()} for position, error in problems.items()]
     return Received(len({position for position, _report in reports}) - len(problems), rejected)
-
-
-def _unconfirmed(error: PubSubUnavailable) -> PubSubUnavailable:
-    """Return the error for a client that knows neither reports nor Aisle's ids of events."""
-    known = "which may have been accepted all the same" if error.was_sent else "and they were not accepted"
-    own = PubSubUnavailable(
-        f"Pub/Sub did not confirm the events, {known}: send the same request again. Events that carry ids count once.",
-        retry_after_s=int(error.headers["Retry-After"]),
-        may_have_been_taken=error.was_sent,
-    )
-    own.was_sent = error.was_sent
-    return own
 
 
 async def receive_event(request: Request, reports: Iterable[Report], credential: Credential) -> Received:

@@ -143,15 +143,25 @@ def transaction(*, statement_timeout_s: float | None = None) -> Iterator[Connect
                 yield connection
             note_commit()
     except Exception as error:
-        if (unable := unavailable(error)) is not None:
-            raise unable from error
-        if not is_gone(error):
+        if (away := explained(error, connected=connected)) is None:
             raise
-        if connected:
-            breaker.replace_before = time.monotonic()
-        else:
-            lost_connections.search()
-        raise breaker.trip(error) from error
+        raise away from error
+
+
+def explained(error: Exception, *, connected: bool) -> DatabaseUnavailable | None:
+    """Return the error to raise if the server or the connection failed; None for any other error.
+
+    ``connected`` says whether there was a connection. The breaker and the pool learn of a broken one.
+    """
+    if (unable := unavailable(error)) is not None:
+        return unable
+    if not is_gone(error):
+        return None
+    if connected:
+        breaker.replace_before = time.monotonic()
+    else:
+        lost_connections.search()
+    return breaker.trip(error)
 
 
 @contextmanager

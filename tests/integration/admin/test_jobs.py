@@ -31,7 +31,8 @@ class Jobs(BaseHTTPRequestHandler):
             self.wait.wait(10)
         answer = type(self).serve(self.path.removeprefix("/_jobs/")).post("/", content=body)
         self.send_response(answer.status_code)
-        self.send_header("Content-Type", answer.headers["content-type"])
+        for name in {"content-type", "retry-after"} & answer.headers.keys():
+            self.send_header(name, answer.headers[name])
         self.end_headers()
         self.wfile.write(answer.content)
 
