@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 from benchmarks.database import scratch
 from benchmarks.frame import Bench, make_topic, services
-from benchmarks.histories_plot import draw_growth
+from benchmarks.growth_plot import Series, draw_growth
 from benchmarks.load import load
 from benchmarks.metering import family, processor_s
 from benchmarks.plans import (
@@ -273,19 +273,18 @@ def table(histories: Sequence[History]) -> str:
 
 def plot(histories: Sequence[History]) -> str:
     """Return the growth of PLOTTED as SVG."""
-    sizes = [history.events for history in histories]
     panels = [
         (
             title,
             [
-                (name, [float(getattr(history.costs[name], field)) for history in histories])
+                Series(name, [(history.events, float(getattr(history.costs[name], field))) for history in histories])
                 for name in PLOTTED
                 if name in histories[0].costs
             ],
         )
         for title, field in (("pages of 8 KiB", "pages"), ("ms of PostgreSQL", "postgres_ms"))
     ]
-    return draw_growth(sizes, panels, "events")
+    return draw_growth(panels, "events")
 
 
 def main(arguments: list[str] | None = None) -> int:

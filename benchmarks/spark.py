@@ -1,19 +1,24 @@
 """Spark beside one machine: equal results, and the cost by size and number of blocks.
 
-``python -m benchmarks.spark [--events N …] [--orders Q …] [--json FILE]``, in an environment with pyspark 4.0.1 and
-Java 17 or 21 (CONTRIBUTING.md). Events are drawn from power laws with a seed, as in benchmarks/similarity.py; users and
-products grow with them. Each size is trained once by the local engine and once on Spark for each order of blocks, by
-the same program and files as in the cloud, in a process of its own. Seconds are of processors, of all processes
-together, since other load makes little difference to them; the comparison is of every neighbour, to the last bit.
+``python -m benchmarks.spark [--events N …] [--orders Q …] [--json FILE] [--add] [--plot FILE]``, in an environment with
+pyspark 4.0.1 and Java 17 or 21 (CONTRIBUTING.md). Events are drawn from power laws with a seed, as in
+benchmarks/similarity.py; users and products grow with them. Each size is trained once by the local engine and once on
+Spark for each order of blocks, by the same program and files as in the cloud, in a process of its own; without orders,
+by the local engine alone. Seconds are of processors, of all processes together, since other load makes little
+difference to them; the comparison is of every neighbour, to the last bit. The plot continues the lines to FURTHER
+events, by their last growth.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +27,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
+from benchmarks.growth_plot import Series, draw_growth
 from benchmarks.similarity import PRODUCT_EXPONENT, SEED, USER_EXPONENT
 from jobs.data.history import EPOCH, History, history_of
 from jobs.data.weighting import Weighting, training_matrix
@@ -39,6 +45,8 @@ DAYS: Final = 90
 PARAMETERS: Final[dict[str, Any]] = {"k1": 2.0, "b": 0.5, "min_co_occurrence": 2}
 WEIGHTING: Final[dict[str, Any]] = {"half_life_days": 30.0, "repeated": "sum"}
 MODEL: Final = {"algorithm": "bm25", "parameters": PARAMETERS, "weighting": WEIGHTING}
+# where the plot's lines end, beyond what was measured: what 90 days of 200 events/s at the peak have
+FURTHER: Final = 622_000_000
 # seconds between two looks at the processes
 SAMPLE_S: Final = 0.25
 
@@ -143,6 +151,45 @@ def measure(events: int, orders: list[int]) -> list[dict[str, Any]]:
     return rows
 
 
+def further(points: Sequence[tuple[float, float]]) -> float:
+    """Return the value at FURTHER events if the growth between the last two points goes on."""
+    (before, less), (last, value) = points[-2:]
+    power = math.log(value / less) / math.log(last / before)
+    return float(value * (FURTHER / last) ** power)
+
+
+def plot(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the growth of both engines as SVG; Spark's with the order that was measured for most sizes."""
+    orders = [row["tasks"] for row in rows if row["engine"] == "Spark"]
+    tasks = max(set(orders), key=orders.count)
+    panels = []
+    for title, field in (("processor seconds", "cpu_s"), ("peak MB", "peak_mb")):
+        series = []
+        for name, chosen in (
+            ("one machine", [row for row in rows if row["engine"] == "local"]),
+            (f"Spark, {tasks} tasks", [row for row in rows if row["engine"] == "Spark" and row["tasks"] == tasks]),
+        ):
+            points = sorted((float(row["events"]), float(row[field])) for row in chosen)
+            series.append(Series(name, [*points, (float(FURTHER), further(points))], measured=len(points)))
+        panels.append((title, series))
+    return draw_growth(panels, "events; dashed: extrapolated")
+
+
+def sent_entry_us(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the processor µs of an entry sent to a task, from Spark's smallest and largest runs of the same order.
+
+    An entry is sent to q + 1 tasks. What a run costs to start cancels out. None without two sizes of the same order.
+    """
+    spark = sorted((row for row in rows if row["engine"] == "Spark"), key=lambda row: (row["tasks"], row["pairs"]))
+    for tasks, group in groupby(spark, key=lambda row: row["tasks"]):
+        runs = list(group)
+        small, large = runs[0], runs[-1]
+        if large["pairs"] > small["pairs"]:
+            order = (math.isqrt(4 * tasks + 1) - 1) // 2
+            return float((large["cpu_s"] - small["cpu_s"]) * 1e6 / ((large["pairs"] - small["pairs"]) * (order + 1)))
+    return None
+
+
 def report(row: dict[str, Any]) -> None:
     """Print a row of the table in Markdown."""
     print(
@@ -157,8 +204,11 @@ def main() -> int:
     """Measure each size. Exit code 1 if a result was not equal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=list(EVENTS))
-    parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
+    parser.add_argument("--orders", type=int, nargs="*", default=list(ORDERS))
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--add", action="store_true", help="keep the rows of --json and add those measured")
+    parser.add_argument("--stored", action="store_true", help="measure nothing: use the rows of --json")
+    parser.add_argument("--plot", type=Path, help="where to write the plot, as SVG")
     parser.add_argument("--child", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -166,9 +216,19 @@ def main() -> int:
         return 0
     print("| events | pairs | products | multiplications | engine | tasks | processor s | clock s | peak MB | equal |")
     print("|---:|---:|---:|---:|---|---:|---:|---:|---:|---|")
-    rows = [row for events in options.events for row in measure(events, options.orders)]
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2))
+    rows: list[dict[str, Any]] = []
+    if options.stored or options.add:
+        rows += json.loads(options.json.read_text())
+        for row in rows:
+            report(row)
+    if not options.stored:
+        rows += [row for events in options.events for row in measure(events, options.orders)]
+    if options.json and not options.stored:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if (cost := sent_entry_us(rows)) is not None:
+        print(f"An entry that is sent to a task costs {cost:.2f} µs of processors.")
+    if options.plot:
+        options.plot.write_text(plot(rows))
     return 0 if all(row["equal"] for row in rows) else 1
 
 

@@ -13,11 +13,12 @@ from typing import Final
 from delivery import cost
 from delivery.arithmetic import Line, total
 from delivery.capacity_plan import (
+    ADDRESSES,
     CONNECTOR,
     REDIS_THREAD,
     SQL_CONNECTIONS,
+    SQL_MEMORY,
     SQL_PROCESSORS,
-    TRAINING,
     Costs,
     Limit,
     Plan,
@@ -25,7 +26,8 @@ from delivery.capacity_plan import (
 )
 from delivery.demand import LEAST_REQUESTS, MOST_REQUESTS, Demand
 from delivery.function_sizing import addresses_of, plan_functions
-from delivery.service_sizing import plan_database, plan_messages, plan_network, plan_redis, plan_training
+from delivery.service_sizing import plan_database, plan_messages, plan_network, plan_redis
+from delivery.training_sizing import plan_training, spark_month
 from delivery.workload import BUSY, rates_of, work_of
 from shared.manifest import manifest
 
@@ -68,28 +70,26 @@ def plan_cost(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         monitoring=True,
         pipeline=True,
     )
-    plan.monthly = cost.components(cost.listed(), size, load)
+    plan.monthly = cost.components(cost.listed(), size, load) | {"Spark": spark_month(plan)}
 
 
 def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, float]) -> list[Limit]:
     """Return the limits of the present design."""
-    largest = max(plan.max_instances, key=lambda name: plan.max_instances[name])
-    sql_memory = plan.sql_memory_mib / 1024
     found = [
         Limit(
-            f"instances of {largest}",
-            plan.max_instances[largest],
+            "instances of a function",
+            max(plan.max_instances.values()),
             limits["instances_of_function"],
             "instances",
             "request a higher quota",
         ),
-        Limit(SQL_PROCESSORS, plan.sql_cpus, limits["sql_cpus"], "vCPU", "serve reads from a replica"),
+        Limit(SQL_PROCESSORS, plan.sql_work_cpus, limits["sql_cpus"], "vCPU", "serve reads from a replica"),
         Limit(
-            "PostgreSQL memory",
-            sql_memory,
+            SQL_MEMORY,
+            plan.sql_used_gib,
             limits["sql_cpus"] * limits["sql_memory_gib_per_cpu_max"],
             "GiB",
-            "keep events for fewer months",
+            "use a larger machine of Cloud SQL Enterprise Plus",
         ),
         Limit("PostgreSQL disk", plan.disk_gib, limits["sql_disk_gib"], "GiB", "keep events for fewer months"),
         Limit(
@@ -111,21 +111,16 @@ def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, 
         Limit("Pub/Sub publish throughput", published, limits["pubsub_publish_mb_s"], "MB/s", "request a higher quota"),
         Limit("Pub/Sub push throughput", pushed, limits["pubsub_push_mb_s"], "MB/s", "request a higher quota"),
         Limit(
-            TRAINING,
-            plan.training_gib,
-            limits["function_memory_gib"],
-            "GiB",
-            "train on Spark",
+            ADDRESSES,
+            addresses_of(plan).result if plan.egress == "direct" else 0,
+            EGRESS_ADDRESSES,
+            "addresses",
+            "widen local.egress_range",
         ),
     ]
     if plan.egress == "connector":
         throughput = limits["connector_mbps_per_instance"] * limits["connector_instances_max"] * BUSY
         found.append(Limit(CONNECTOR, plan.network_mbps, throughput, "Mbit/s", 'set vpc_egress = "direct"'))
-    else:
-        addresses = addresses_of(plan).result
-        found.append(
-            Limit("subnetwork addresses", addresses, EGRESS_ADDRESSES, "addresses", "widen local.egress_range")
-        )
     return found
 
 
@@ -134,8 +129,15 @@ def plan_for(demand: Demand, costs: Costs | None = None) -> Plan:
     costs, allowed = costs or Costs.read(), read_limits()
     plan = _plan(demand, costs, allowed)
     found = [replace(limit, reached_at=find_reach(limit.name, demand, costs, allowed)) for limit in plan.limits]
-    plan.limits = sorted(found, key=lambda limit: (limit.reached_at or math.inf, -limit.share))
+    plan.limits = sorted(found, key=lambda limit: (_load_of(limit), -limit.share))
+    plan.training_limits = [
+        replace(limit, reached_at=find_reach(limit.name, demand, costs, allowed)) for limit in plan.training_limits
+    ]
     return plan
+
+
+def _load_of(limit: Limit) -> float:
+    return math.inf if limit.reached_at is None else limit.reached_at
 
 
 def _plan(demand: Demand, costs: Costs, allowed: Mapping[str, float]) -> Plan:
@@ -153,7 +155,7 @@ def _plan(demand: Demand, costs: Costs, allowed: Mapping[str, float]) -> Plan:
 
 
 def find_reach(name: str, demand: Demand, costs: Costs, allowed: Mapping[str, float]) -> float | None:
-    """Return the requests/s at which a limit is reached, to three digits; None beyond MOST_REQUESTS.
+    """Return the requests/s at which a limit is reached, to three digits; 0 if at LEAST_REQUESTS, None if nowhere.
 
     Parts of a plan do not grow with the load, or grow in steps, so the load is searched for.
     """
@@ -163,9 +165,11 @@ def find_reach(name: str, demand: Demand, costs: Costs, allowed: Mapping[str, fl
         plan = _plan(replace(demand, requests_per_s=requests_per_s, events_per_s=scaled), costs, allowed)
         if name == CONNECTOR and plan.egress == "direct":
             return False
-        return all(limit.share <= 1 for limit in plan.limits if limit.name == name)
+        return all(limit.share <= 1 for limit in [*plan.limits, *plan.training_limits] if limit.name == name)
 
     low, high = LEAST_REQUESTS, MOST_REQUESTS
+    if not is_within(low):
+        return 0.0
     if is_within(high):
         return None
     while high / low > 1.001:

@@ -11,13 +11,13 @@ from delivery.demand import Demand
 
 COSTS_FILE: Final = Path(__file__).parent / "costs.json"
 LIMITS_FILE: Final = Path(__file__).parent / "limits.json"
-# the limit beyond which Spark trains: the others stop requests
-TRAINING: Final = "training memory"
 CONNECTOR: Final = "connector throughput"
 # the limits beyond which a larger design begins
 REDIS_THREAD: Final = "Redis CPU"
 SQL_CONNECTIONS: Final = "PostgreSQL connections"
 SQL_PROCESSORS: Final = "PostgreSQL CPU"
+SQL_MEMORY: Final = "PostgreSQL memory"
+ADDRESSES: Final = "subnetwork addresses"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Limit:
     limit: float
     unit: str
     beyond: str
-    # requests/s of this shop and this mix at which it is reached; None if it is beyond MOST_REQUESTS
+    # requests/s of this shop and this mix at which it is reached: 0 if LEAST_REQUESTS exceed it, None if MOST_REQUESTS
+    # do not
     reached_at: float | None = None
 
     @property
@@ -59,7 +60,12 @@ class Limit:
 
 @dataclass
 class Plan:
-    """The plan: its sections, each a list of lines; what Terraform is given; the limits, the first to break first."""
+    """The plan: its sections, each a list of lines; what Terraform is given; the limits, the first to break first.
+
+    sql_cpus, sql_memory_mib : those of the machine.  sql_work_cpus, sql_used_gib : what the work and the data need.
+    on_spark : whether the job ``similarity`` as deployed lacks memory.  sample : n, where Spark trains one user in n.
+    training_limits : beyond these, the shop is trained in another way, and requests are served as before.
+    """
 
     demand: Demand
     sections: dict[str, list[Line]] = field(default_factory=dict)
@@ -69,6 +75,8 @@ class Plan:
     max_connections: int = 0
     sql_cpus: int = 0
     sql_memory_mib: int = 0
+    sql_work_cpus: int = 0
+    sql_used_gib: float = 0.0
     disk_gib: int = 0
     egress: str = "connector"
     connector_instances: int = 0
@@ -77,8 +85,17 @@ class Plan:
     redis_busy: float = 0.0
     pairs: float = 0.0
     training_gib: float = 0.0
+    on_spark: bool = False
+    sample: int = 1
+    spark_dcu_hours: float = 0.0
+    training_limits: list[Limit] = field(default_factory=list)
     monthly: dict[str, float] = field(default_factory=dict)
     limits: list[Limit] = field(default_factory=list)
+
+    @property
+    def exceeded(self) -> list[Limit]:
+        """The limits that the plan exceeds."""
+        return [limit for limit in self.limits if limit.share > 1]
 
     @property
     def sql_tier(self) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from delivery.arithmetic import amount
-
 # How often each request comes, of 100: the mix that `./aisle stress` sends.
 MIX: Final[Mapping[str, float]] = {
     "recommendations": 35,
@@ -37,6 +35,11 @@ LEAST_REQUESTS: Final = 0.01
 MOST_REQUESTS: Final = 1e6
 
 
+def exact(value: float) -> str:
+    """Return a number with all its digits: one that is refused differs from its bound."""
+    return f"{value:,.15g}"
+
+
 class InvalidDemand(ValueError):
     """A demand that cannot be; the message names the option, the rule and the remedy."""
 
@@ -62,19 +65,19 @@ class Demand:
         for name, least, most in (
             ("requests_per_s", LEAST_REQUESTS, MOST_REQUESTS),
             ("products", 1, 1e8),
-            ("users", 1, 1e10),
+            ("users", 1, 1e9),
             ("cached_share", 0, 1),
             ("peak_ratio", 1, 1000),
         ):
             value = getattr(self, name)
             if not least <= value <= most:
                 raise InvalidDemand(
-                    f"--{name.replace('_', '-')} must be from {amount(least)} to {amount(most)}, not {value:g}."
+                    f"--{name.replace('_', '-')} must be from {exact(least)} to {exact(most)}, not {exact(value)}."
                 )
         if not 0 <= self.events <= self.requests_per_s:
             raise InvalidDemand(
-                f"--events-per-s must be from 0 to --requests-per-s ({self.requests_per_s:g}), which includes events, "
-                f"not {self.events:g}."
+                f"--events-per-s must be from 0 to --requests-per-s ({exact(self.requests_per_s)}), which includes "
+                f"events, not {exact(self.events)}."
             )
 
     @property

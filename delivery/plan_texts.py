@@ -15,19 +15,20 @@ from typing import Any, Final
 
 from delivery.arithmetic import amount
 from delivery.capacity import plan_for
-from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, TRAINING, Limit, Plan, read_limits
+from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_MEMORY, SQL_PROCESSORS, Limit, Plan, read_limits
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
 from delivery.service_sizing import DISK_GROWTH, SQL_DISK_MIN
-from shared.manifest import manifest
+from delivery.training_sizing import trained_by
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "capacity.md"
 ENVS: Final = ROOT / "terraform" / "envs"
 
 
-TABLE_HEAD: Final = """\
-| requests/s | products | users | instances | Cloud SQL | connections | network | Redis | USD a month | breaks first |
-|---:|---:|---:|---:|---|---:|---|---|---:|---|"""
+TABLE_HEAD: Final = (
+    "| requests/s | products | users | instances | Cloud SQL | connections | network | Redis | trained by "
+    "| USD a month | breaks first |\n|---:|---:|---:|---:|---|---:|---|---|---|---:|---|"
+)
 INTRODUCTION: Final = """# Capacity
 
 Written by `python -m delivery.plan_texts`. `./aisle simulate` plans a deployment for a given load on paper, before
@@ -59,9 +60,12 @@ EXPLANATION: Final = """
 - **A search** costs more in a larger catalog, by the factor that `./aisle bench growth` measured for ten times the
   products. The factor is that of the 95th percentile, which is more than most searches need. All other operations cost
   what they cost with 10,000 products.
-- **Training** on one machine is limited by the memory for its user-product pairs; the largest function has 32 GiB.
-  Spark trains up to 1.8 billion pairs ([models](models.md#beyond-one-machine)); a plan with more pairs needs a smaller
-  `SIMILARITY_LOOKBACK_DAYS`. The plan does not include the price of Spark.
+- **Training** needs memory for each user-product pair and each product. The plan leaves a quarter of a machine's memory
+  free. Beyond that, Spark trains; if the events exceed what the tasks of a batch can hold, it trains on one user in
+  *n*, and requests are served as before ([models](models.md#beyond-one-machine)). The work of a batch is that of the
+  costliest single model, one that needs the order of events; a mixture costs the sum of its models.
+- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, the file then deploys as
+  much as the limits allow, and the exit code is 1.
 """
 
 
@@ -69,11 +73,14 @@ def terraform_values(plan: Plan) -> str:
     """Return the plan as a file of Terraform's variables."""
     demand = plan.demand
     width = max(map(len, plan.max_instances))
-    disk = max(SQL_DISK_MIN, math.ceil(plan.disk_gib / DISK_GROWTH))
+    allowed = {name: int(value) for name, value in read_limits().items()}
+    disk = max(SQL_DISK_MIN, math.ceil(min(plan.disk_gib, allowed["sql_disk_gib"]) / DISK_GROWTH))
+    redis_gib = min(plan.redis_gib, allowed["redis_gib"])
     lines = [
         f"# {amount(demand.requests_per_s)} requests/s at the peak. Written by: {command(demand)} --tfvars",
         '# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.',
         "# max_connections assumes traffic through the load balancer alone; the function edge would need 80 more.",
+        *(f"# This plan exceeds a limit. {beyond(limit)}" for limit in plan.exceeded),
         'environment    = "prod"',
         "bigquery       = true",
         "warm_instances = 1",
@@ -82,19 +89,22 @@ def terraform_values(plan: Plan) -> str:
         "database = {",
         f'  tier            = "{plan.sql_tier}"',
         f"  disk_gb         = {disk} # grows automatically, to at most {DISK_GROWTH} times this size",
-        f"  max_connections = {plan.max_connections}",
+        f"  max_connections = {min(plan.max_connections, allowed['sql_connections'])}",
         "}",
         "",
-        f'redis = {{ tier = "STANDARD_HA", memory_gb = {plan.redis_gib} }}',
+        f'redis = {{ tier = "STANDARD_HA", memory_gb = {redis_gib} }}',
         "",
         "function_instances = {",
-        *(f"  {name.ljust(width)} = {count}" for name, count in plan.max_instances.items()),
+        *(
+            f"  {name.ljust(width)} = {min(count, allowed['instances_of_function'])}"
+            for name, count in plan.max_instances.items()
+        ),
         "}",
     ]
-    if plan.training_gib > manifest().entries["similarity"].memory / 1024:
+    if plan.on_spark:
         lines += [
             "",
-            "# the job alone cannot train this many pairs: docs/runbooks/spark.md",
+            "# the job alone cannot train this many pairs and products: docs/runbooks/spark.md",
             'similarity_engine = "auto"',
         ]
     if plan.egress == "connector":
@@ -134,6 +144,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "redis_busy": plan.redis_busy,
         "pairs": plan.pairs,
         "training_gib": plan.training_gib,
+        "trained_by": trained_by(plan),
+        "trained_on_users": f"1 in {plan.sample}",
+        "spark_dcu_hours": plan.spark_dcu_hours,
+        "training_limits": [asdict(limit) for limit in plan.training_limits],
         "monthly_usd": plan.monthly,
         "total_usd": sum(plan.monthly.values()),
         "limits": [asdict(limit) for limit in plan.limits],
@@ -146,17 +160,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
 def text(plan: Plan) -> str:
     """Return the plan as text: what it needs, the cost, what breaks first, and then the arithmetic."""
     demand = plan.demand
-    training = (
-        "the job similarity"
-        if plan.training_gib <= manifest().entries["similarity"].memory / 1024
-        else (
-            "the job similarity with more memory, or Spark"
-            if plan.training_gib <= read_limits()["function_memory_gib"]
-            else "Spark"
-        )
-    )
     network = f"connector, {plan.connector_instances} instances" if plan.egress == "connector" else "Direct VPC egress"
-    first = plan.limits[0]
     lines = [
         f"{amount(demand.requests_per_s)} requests/s at the peak, {amount(demand.products)} products, "
         f"{amount(demand.users)} users, {amount(demand.events)} events/s, {demand.cached_share:.0%} answered by Redis",
@@ -167,33 +171,51 @@ def text(plan: Plan) -> str:
             f"at most {plan.max_instances[name]}"
             for name, count in plan.instances.items()
         ),
-        f"  PostgreSQL: {plan.sql_tier}, {amount(plan.disk_gib)} GiB, {plan.connections} connections, "
+        f"  PostgreSQL: {database_of(plan)}, {amount(plan.disk_gib)} GiB, {plan.connections} connections, "
         f"max_connections {plan.max_connections}",
         f"  Network: {network}, {amount(plan.network_mbps)} Mbit/s",
         f"  Redis: {plan.redis_gib} GiB, {plan.redis_busy:.0%} of its thread",
-        f"  Training: {training}, {amount(plan.pairs)} pairs, {amount(plan.training_gib)} GiB",
+        f"  Training: {trained_by(plan)}; {amount(plan.pairs)} pairs",
         "",
-        "Monthly cost, USD (docs/cost.md; Spark not included)",
+        "Monthly cost, USD (docs/cost.md)",
         *(f"  {name}: {value:,.0f}" for name, value in plan.monthly.items() if value >= 0.5),
         f"  total: {sum(plan.monthly.values()):,.0f}",
         "",
         "Limits",
-        *(
-            f"  {limit.name}: {amount(limit.used)} of {amount(limit.limit)} {limit.unit}, reached {load_of(limit)}"
-            for limit in plan.limits
-        ),
-        (
-            f"  {'First to break' if first.share <= 1 else 'Beyond its limit'}: {first.name}, "
-            f"{load_of(first)}. Remedy: {first.beyond}."
-        ),
+        *(f"  {used(limit)}, reached {load_of(limit)}" for limit in plan.limits),
+        *(f"  Beyond its limit: {beyond(limit)}" for limit in plan.exceeded),
+        *([] if plan.exceeded else [f"  First to break: {beyond(plan.limits[0])}"]),
+        "",
+        "Limits of training, beyond which requests are served as before",
+        *(f"  {used(limit)}, reached {load_of(limit)}; then {limit.beyond}" for limit in plan.training_limits),
     ]
     for name, section in plan.sections.items():
         lines += ["", name, *(f"  {line}" for line in section)]
     return "\n".join(lines) + "\n"
 
 
+def database_of(plan: Plan) -> str:
+    """Return the tier of Cloud SQL, and what the plan needs if there is no tier that large."""
+    if all(limit.name not in (SQL_PROCESSORS, SQL_MEMORY) for limit in plan.exceeded):
+        return plan.sql_tier
+    gib = amount(plan.sql_memory_mib / 1024)
+    return f"{plan.sql_tier} (the largest; {amount(plan.sql_cpus)} vCPU and {gib} GiB of memory are needed)"
+
+
+def used(limit: Limit) -> str:
+    """Return how much of a limit the plan uses."""
+    return f"{limit.name}: {amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
+
+
+def beyond(limit: Limit) -> str:
+    """Return at which load a limit is reached, and what to do beyond it."""
+    return f"{limit.name}, {load_of(limit)}. Remedy: {limit.beyond}."
+
+
 def load_of(limit: Limit) -> str:
     """Return at which load a limit is reached."""
+    if limit.reached_at == 0:
+        return "at any load"
     if limit.reached_at is None:
         return f"beyond {amount(MOST_REQUESTS)} requests/s"
     return f"at {amount(limit.reached_at)} requests/s"
@@ -205,12 +227,11 @@ def profile_file(demand: Demand) -> Path:
 
 
 def reach(plans: Sequence[Plan]) -> str:
-    """Return up to which load the present design goes by the largest plan, training apart."""
-    plan = plans[-1]
-    first = next(limit for limit in plan.limits if limit.name != TRAINING)
+    """Return up to which load the present design goes by the largest plan."""
+    first = plans[-1].limits[0]
     reached = f"{first.name}, reached {load_of(first)}"
     if first.share <= 1:
-        return f"Apart from training memory, the first limit of the largest plan is {reached}."
+        return f"The first limit of the largest plan is {reached}."
     return textwrap.fill(
         f"The largest plan exceeds a limit of the present design: {reached}. Its profile deploys what the other limits "
         f"allow; beyond that load, {first.beyond}.",
@@ -224,8 +245,8 @@ def not_needed(plan: Plan) -> str:
 
     def use(name: str) -> str:
         limit = limits[name]
-        used = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
-        return f"The plan uses {used}; the limit is reached {load_of(limit)}."
+        share = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
+        return f"The plan uses {share}; the limit is reached {load_of(limit)}."
 
     points = [
         f"**A connection pooler.** {use(SQL_CONNECTIONS)} The pools in `shared/clients/postgres_engine.py` open few "
@@ -252,7 +273,7 @@ def page() -> str:
     rows = [
         f"| {amount(plan.demand.requests_per_s)} | {amount(plan.demand.products)} | {amount(plan.demand.users)} "
         f"| {sum(plan.instances.values())} | {plan.sql_tier}, {amount(plan.disk_gib)} GiB | {plan.connections} "
-        f"| {plan.egress} | {plan.redis_gib} GiB | {sum(plan.monthly.values()):,.0f} "
+        f"| {plan.egress} | {plan.redis_gib} GiB | {trained_by(plan)} | {sum(plan.monthly.values()):,.0f} "
         f"| {plan.limits[0].name}, {load_of(plan.limits[0])} |"
         for plan in plans
     ]

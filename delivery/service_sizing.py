@@ -1,4 +1,4 @@
-"""What PostgreSQL, the network, Redis, Pub/Sub and training need for a load."""
+"""What PostgreSQL, the network, Redis and Pub/Sub need for a load."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,6 @@ RESERVED_CONNECTIONS: Final = 15
 CONNECTIONS_STEP: Final = 50
 TTL_S: Final = int(Settings.model_fields["recommendation_ttl_s"].default)
 EVENT_MONTHS: Final = int(Settings.model_fields["event_retention_months"].default)
-TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
 DAY_S: Final = 86_400
 DAYS_OF_MONTH: Final = 30.4
 # Rows of events that are so young are read often.
@@ -35,6 +34,11 @@ DISK_GROWTH: Final = 10
 # GiB of a processor of Cloud SQL, unless the plan needs more: the ratio of its standard machines.
 SQL_GIB_PER_CPU: Final = 3.75
 GIB: Final = 2.0**30
+
+
+def whole_cpus(least: float) -> int:
+    """Return the processors of a machine with at least so many: one, or an even number."""
+    return 1 if least <= 1 else 2 * math.ceil(least / 2)
 
 
 def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: Mapping[str, float]) -> None:
@@ -102,9 +106,8 @@ def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: M
         "GiB",
     )
     memory = total("memory: what is read often, and connections", [products, users, models, hot, connected], "GiB")
-    least_cpus = max(cpus.result, memory.result / limits["sql_memory_gib_per_cpu_max"])
-    # one, or an even number
-    plan.sql_cpus = 1 if least_cpus <= 1 else 2 * math.ceil(least_cpus / 2)
+    plan.sql_work_cpus, plan.sql_used_gib = whole_cpus(cpus.result), memory.result
+    plan.sql_cpus = whole_cpus(max(cpus.result, memory.result / limits["sql_memory_gib_per_cpu_max"]))
     gib = max(limits["sql_memory_gib_min"], plan.sql_cpus * SQL_GIB_PER_CPU, memory.result)
     plan.sql_memory_mib = math.ceil(gib * 4) * 256
     stored = [
@@ -253,27 +256,3 @@ def plan_messages(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> tuple[
     pushed = throughput("pushed", deliveries.result)
     plan.sections["Pub/Sub"] = [published, deliveries, pushed]
     return published.result, pushed.result
-
-
-def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
-    """Plan the nightly training: pairs of users and products, and the memory that they need."""
-    pairs = Line(
-        f"pairs of users and products in {TRAINING_DAYS} days",
-        (
-            Term("", rates["event_applied"].result / plan.demand.peak_ratio, "events/s on average"),
-            Term("×", TRAINING_DAYS * DAY_S, "s"),
-            Term("×", costs.sizes["pairs_per_event"], "pairs of an event"),
-        ),
-        "pairs",
-    )
-    memory = Line(
-        "training memory",
-        (
-            Term("", pairs.result, "pairs"),
-            Term("×", costs.sizes["pair_bytes"], "bytes"),
-            Term("÷", GIB, "bytes of a GiB"),
-        ),
-        "GiB",
-    )
-    plan.pairs, plan.training_gib = pairs.result, memory.result
-    plan.sections["Training"] = [pairs, memory]

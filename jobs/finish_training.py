@@ -30,7 +30,11 @@ log = logging.getLogger(__name__)
 JOB: Final = "similarity"
 # Google ends a batch at its time limit; an hour after that the batch is given up, whatever its state
 GIVEN_UP_AFTER: Final = timedelta(seconds=spark_batches.BATCH_TTL_S + 3600)
-GIVEN_UP_AFTER_H: Final = GIVEN_UP_AFTER.total_seconds() / 3600
+GIVEN_UP_AFTER_H: Final = GIVEN_UP_AFTER / timedelta(hours=1)
+# a batch that Google refuses is given up after this time: new roles take minutes to take effect
+REFUSED_AFTER: Final = timedelta(hours=1)
+# publications whose process was killed, for its memory or its time, before the result is given up
+PUBLICATIONS_MAX: Final = 3
 # the key of a version's metrics that names its batch
 BATCH_KEY: Final = "batch"
 
@@ -55,32 +59,53 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
         return {"outcome": "published", "batch": batch.id, "version": version}
     if settings().spark_batches is None:
         return give_up(batch, "SPARK_BATCHES is no longer set")
-    is_overdue = datetime.now(UTC) - batch.started_at > GIVEN_UP_AFTER
     try:
         state = spark_batches.read_batch(batch.id)
         if state is None and batch.submitted_at is None:
             request_batch(batch.id, read_training(batch.choice))
             return {"outcome": "submitted", "batch": batch.id}
     except Unavailable as error:
-        if is_overdue:
+        is_refused = isinstance(error, spark_batches.BatchRefused) and batch.submitted_at is None
+        if is_refused and age(batch.started_at) > REFUSED_AFTER:
+            return give_up(batch, error.detail)
+        if is_overdue(batch):
             return give_up(batch, f"for {GIVEN_UP_AFTER_H:g} hours: {error.detail}")
         raise
     if state is None:
         return give_up(batch, "the batch was deleted before its result was read")
+    if batch.submitted_at is None:
+        # the answer to the submission was lost
+        training_batches.mark_submitted(batch.id)
+        batch = batch._replace(submitted_at=datetime.now(UTC))
     if state.state not in spark_batches.ENDED:
-        if is_overdue:
+        if is_overdue(batch):
             return give_up(
                 batch, f"the batch has not ended in {GIVEN_UP_AFTER_H:g} hours, and its state is {state.state}"
             )
         return {"outcome": "waiting", "batch": batch.id, "state": state.state}
     if state.state != "SUCCEEDED":
         return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")
+    if (begun := training_batches.begin_publication(batch.id)) > PUBLICATIONS_MAX:
+        return give_up(
+            batch, f"its publication was begun {begun - 1} times and never ended: it lacks memory or time, see the log"
+        )
     try:
         return publish(batch, read_training(batch.choice))
     except Exception as error:
-        if not is_overdue or training_runs.find_version(JOB, batch.id) is not None:
+        training_batches.fail_publication(batch.id)
+        if not is_overdue(batch) or training_runs.find_version(JOB, batch.id) is not None:
             raise
         return give_up(batch, f"its result cannot be published: {type(error).__name__}: {error}"[:500])
+
+
+def age(time: datetime) -> timedelta:
+    """Return how long ago a time was."""
+    return datetime.now(UTC) - time
+
+
+def is_overdue(batch: TrainingBatch) -> bool:
+    """Return whether a batch should have ended, counted from its submission."""
+    return age(batch.submitted_at or batch.started_at) > GIVEN_UP_AFTER
 
 
 def publish(batch: TrainingBatch, training: PreparedTraining) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from pydantic import Field
 from jobs.data.catalog import Catalog, catalog_of
 from jobs.data.history import History, history_start, read_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
+from jobs.spark.blocks import choose_sample
 from jobs.spark.recipes import RECIPES
-from jobs.spark.submission import prepare, submit
+from jobs.spark.submission import entries_of_event, prepare, submit
 from jobs.tuning.buy_again import choose_formula
 from jobs.tuning.choice import Choice
 from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
@@ -123,7 +124,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     active version's values, and no worse model replaces it (docs/decisions/0035-warm-start.md).
 
     If SIMILARITY_ENGINE has the shop trained on Spark, the model is chosen on a sample of users, among the algorithms
-    that Spark can train. The job then submits the training on all users, and ``finish_training`` publishes the result.
+    that Spark can train. The job then submits the training on all users, or on as many as Spark can hold, and
+    ``finish_training`` publishes the result.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     since = history_start(settings().similarity_lookback_days, settings().all_history_below)
@@ -194,8 +196,11 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     parameters_of_version = choice.model_parameters() | {REPLENISHMENT_KEY: buy_again.formula.parameters()}
     started = time.perf_counter()
     if on_spark:
+        assert size is not None
         training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
-        return submit("similarity", started_at, since, training)
+        trained = choose_sample(size.events * entries_of_event(training.models), len(history.product_ids), NEIGHBOURS)
+        training.metrics["trained_on_users"] = f"1 in {trained}"
+        return submit("similarity", started_at, since, training, trained)
     version = models.publish(
         job="similarity",
         started_at=started_at,

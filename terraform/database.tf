@@ -49,7 +49,7 @@ resource "google_sql_database_instance" "this" {
     disk_type                   = "PD_SSD"
     disk_size                   = local.database.disk_gb
     disk_autoresize             = true
-    disk_autoresize_limit       = local.database.disk_gb * 10
+    disk_autoresize_limit       = min(local.database.disk_gb * 10, 65536)
     deletion_protection_enabled = local.protected
     retain_backups_on_delete    = local.prod
 

@@ -53,8 +53,20 @@ variable "database" {
   nullable = false
 
   validation {
-    condition     = coalesce(var.database.disk_gb, 10) >= 10
-    error_message = "database.disk_gb must be at least 10."
+    condition     = coalesce(var.database.disk_gb, 10) >= 10 && coalesce(var.database.disk_gb, 10) <= 65536
+    error_message = "database.disk_gb must be from 10 to 65536."
+  }
+
+  # db-custom-CPUS-MIB: 1 or an even number of vCPUs, at most 96, each with 0.9 to 6.5 GiB in steps of 256 MiB
+  validation {
+    condition = alltrue([
+      for size in [try([for number in regex("^db-custom-([0-9]+)-([0-9]+)$", var.database.tier) : tonumber(number)], null)] :
+      size == null ? true : (
+        size[0] >= 1 && size[0] <= 96 && (size[0] == 1 || size[0] % 2 == 0) &&
+        size[1] % 256 == 0 && size[1] >= max(3840, size[0] * 922) && size[1] <= size[0] * 6656
+      )
+    ])
+    error_message = "database.tier: a custom machine, db-custom-CPUS-MIB, has 1 vCPU or an even number of at most 96, and a multiple of 256 MiB: 3840 at least, and from 0.9 to 6.5 GiB for each vCPU."
   }
 
   validation {

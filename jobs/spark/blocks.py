@@ -6,6 +6,7 @@ within a group meet in q + 1 tasks, so all tasks together take 1 + 1/q times the
 pair of groups would take nearly twice the work (docs/decisions/0077-spark.md).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,10 +17,14 @@ from jobs.models.pairs import score_bytes
 
 # Orders of planes: primes, and 1, whose only task has all items.
 ORDERS: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
+# The size of an event of a sequence in units of an entry of a matrix, for choosing the order of the blocks.
+EVENT_ENTRIES: Final = 3
 # The memory that the loops of a task may take (about 4 GB including its tables), and the number of multiplications in
 # them, which take half a minute of one processor.
-TASK_BYTES: Final = 1_000_000_000
+TASK_BYTES: Final[int] = 1_000_000_000
 TASK_PAIRS: Final = 20e9
+# The share of ``most_entries`` that is planned for.
+CAPACITY_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Blocks:
 
 
 def choose_order(
-    n_pairs: float, n_entries: int, n_items: int, k: int, task_bytes: float = TASK_BYTES, task_pairs: float = TASK_PAIRS
+    n_pairs: float, n_entries: int, n_items: int, k: int, task_bytes: int = TASK_BYTES, task_pairs: float = TASK_PAIRS
 ) -> int:
     """Return the least order with which each task stays within ``task_bytes`` and ``task_pairs``.
 
@@ -62,6 +67,18 @@ def choose_order(
     raise ValueError(
         f"{n_pairs:.3g} multiplications or {n_entries:,} entries exceed {ORDERS[-1] ** 2 + ORDERS[-1]:,} tasks"
     )
+
+
+def most_entries(n_items: int, k: int, task_bytes: int = TASK_BYTES) -> int:
+    """Return the most entries with which the tasks of the largest order stay within ``task_bytes``."""
+    order = ORDERS[-1]
+    of_items, of_entry = score_bytes(0, -(-n_items // order), k, workers=1), score_bytes(1, 0, k, workers=1)
+    return max(0, task_bytes - of_items) // of_entry * order
+
+
+def choose_sample(n_entries: float, n_items: int, k: int) -> int:
+    """Return n, so that a batch can train the entries of one user in n. The number of entries may be an estimate."""
+    return max(1, math.ceil(n_entries / (CAPACITY_SHARE * most_entries(n_items, k))))
 
 
 def plan_blocks(work: Float64Array, order: int) -> Blocks:

@@ -1,7 +1,10 @@
-"""Trains a chosen model on Spark: writes the events as Parquet, records the batch and submits it."""
+"""Trains a chosen model on Spark: writes the events as Parquet, records the batch and submits it.
+
+A shop with more events than the largest order of blocks can hold is trained on a sample of its users.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -10,7 +13,9 @@ import fsspec
 import pyarrow.parquet as pq
 
 from jobs.data.history import read_history
+from jobs.spark.blocks import EVENT_ENTRIES
 from jobs.spark.events import table_of
+from jobs.spark.recipes import Transitions, training_of
 from jobs.tuning.choice import Choice
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from shared.clients import spark_batches
@@ -61,14 +66,22 @@ def prepare(
     )
 
 
-def submit(job: str, started_at: datetime, since: datetime | None, training: PreparedTraining) -> dict[str, Any]:
-    """Write the events since ``since``, record the batch and submit it; return the job's answer.
+def entries_of_event(models: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many entries an event of the costliest of these models takes in a task, at most."""
+    recipes = (training_of(model["algorithm"], model["parameters"]).recipe for model in models)
+    return EVENT_ENTRIES if any(isinstance(recipe, Transitions) for recipe in recipes) else 1
+
+
+def submit(
+    job: str, started_at: datetime, since: datetime | None, training: PreparedTraining, one_in: int = 1
+) -> dict[str, Any]:
+    """Write the events of one user in ``one_in`` since ``since``, record the batch, submit it, and return the answer.
 
     The row is stored before the request is sent: if the job dies between the two, ``finish_training`` submits the batch
     under the same id.
     """
     batch_id = f"aisle-{job}-{started_at:%Y%m%d-%H%M%S}"
-    events = write_events(f"{folder_of(batch_id)}/events", since)
+    events = write_events(f"{folder_of(batch_id)}/events", since, one_in)
     if not training_batches.open_batch(batch_id, job, started_at, vars(training)):
         return {"outcome": "waiting", "reason": "another training has not ended"}
     request_batch(batch_id, training)
@@ -96,10 +109,13 @@ def request_batch(batch_id: str, training: PreparedTraining) -> None:
     training_batches.mark_submitted(batch_id)
 
 
-def write_events(folder: str, since: datetime | None) -> int:
+def write_events(folder: str, since: datetime | None, one_in: int = 1) -> int:
     """Write the events that models learn from, one file per day, and return the number of events.
 
-    Only one day is in memory at a time.
+    one_in : write those of one user in this many.
+
+    Only one day is in memory at a time. Whatever was written before the process died is deleted with the bucket's
+    other files, after two days.
     """
     filesystem, root = fsspec.core.url_to_fs(folder)
     filesystem.makedirs(root, exist_ok=True)
@@ -108,7 +124,7 @@ def write_events(folder: str, since: datetime | None) -> int:
         first = datetime.now(UTC)
     day = datetime.combine(first.astimezone(UTC).date(), time(), UTC)
     while day <= datetime.now(UTC):
-        table = table_of(read_history(max(day, since or day), day + DAY))
+        table = table_of(read_history(max(day, since or day), day + DAY, one_in))
         with filesystem.open(f"{root}/{day:%Y-%m-%d}.parquet", "wb") as file:
             pq.write_table(table, file)
         count += table.num_rows

@@ -7,21 +7,21 @@
 import argparse
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from pyspark import StorageLevel, TaskContext
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from jobs.data.history import EPOCH
 from jobs.data.weighting import Weighting
 from jobs.models.arrays import Int64Array
 from jobs.spark import steps
-from jobs.spark.blocks import choose_order, plan_blocks
+from jobs.spark.blocks import EVENT_ENTRIES, choose_order, plan_blocks
 from jobs.spark.events import history_of_users
 from jobs.spark.recipes import Transitions, training_of
 
@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 PART_EVENTS: Final = 2_000_000
 # The number of low bits of a row's id that count the rows of a partition; the partition's number is in the bits above.
 ROW_BITS: Final = 40
-# The size of an event of a sequence in units of an entry of a matrix, for choosing the order of the blocks.
-EVENT_ENTRIES: Final = 3
+# The numbers that are hashed for each partition: with so many, each partition is the hash of one of them.
+HASHED_NUMBERS: Final = 64
+# The most rows of a batch that a step returns.
+RESULT_ROWS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,31 @@ def read_shop(session: SparkSession, folder: str, part_events: int = PART_EVENTS
     )
 
 
+def partition(frame: DataFrame, key: Column, n: int) -> DataFrame:
+    """Return the rows in ``n`` partitions, one for each value of ``key``, from 0 to n - 1.
+
+    ``groupBy(key).applyInArrow`` would sort each group in the memory of the JVM first, where large groups fail. The
+    steps sort rows themselves. ``repartition`` hashes its argument, so each key is replaced by a number whose hash is
+    the key.
+    """
+    numbers = sql.col("id").cast("int")
+    hashed = frame.sparkSession.range(HASHED_NUMBERS * n).select(numbers, sql.pmod(sql.hash(numbers), sql.lit(n)))
+    found, keys = (column.to_numpy() for column in hashed.toArrow().columns)
+    number_of = np.zeros(n, np.int32)
+    number_of[keys[::-1]] = found[::-1]
+    listed = sql.array(*(sql.lit(int(number)) for number in number_of))
+    return frame.repartition(n, sql.element_at(listed, key + 1))
+
+
+def apply_whole(batches: Iterator[pa.RecordBatch], step: Callable[[pa.Table], pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Apply a step to all rows of a partition at once; a partition without rows has no result."""
+    rows = list(batches)
+    if rows:
+        table = pa.Table.from_batches(rows)
+        del rows
+        yield from step(table).to_batches(max_chunksize=RESULT_ROWS)
+
+
 def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | None = None) -> DataFrame:
     """Return the ``k`` best neighbours of each product, sorted by product, best first, with unscaled scores.
 
@@ -82,13 +109,17 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
             first_row = context.partitionId() << ROW_BITS
             yield from steps.entries_of(history, first_row, now, heaviest, weighting, recipe).to_batches()
 
-    def by_item(frame: DataFrame) -> Any:
-        return frame.groupBy((sql.col("item") % shop.n_parts).alias("part"))
+    def by_item(frame: DataFrame, step: Callable[[pa.Table], pa.Table], schema: str) -> DataFrame:
+        parts = partition(frame, sql.col("item") % shop.n_parts, shop.n_parts)
+        return parts.mapInArrow(lambda batches: apply_whole(batches, step), schema)
+
+    def score_tasks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return apply_whole(batches, lambda table: steps.score_tasks(table, training, factors, k))
 
     # partitions are ranges of users in order, so that ids of rows ascend with the partition's number
     users = shop.events.repartitionByRange(shop.n_parts, "user_id")
     entries = users.mapInArrow(to_entries, steps.ENTRIES).persist(StorageLevel.MEMORY_AND_DISK)
-    sums = by_item(entries).applyInArrow(steps.sum_items, steps.SUMS).toArrow()
+    sums = by_item(entries, steps.sum_items, steps.SUMS).toArrow()
     items, n_items = sums["item"].to_numpy(), len(product_ids)
     totals, work = np.zeros(n_items), np.zeros(n_items)
     totals[items], work[items] = sums["total"].to_numpy(), sums["work"].to_numpy()
@@ -101,13 +132,10 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
     values = totals if isinstance(recipe, Transitions) or n_entries == 0 else recipe.item_values(totals)
     factors = recipe.factors(totals)
     schema = steps.SPREAD_EVENTS if isinstance(recipe, Transitions) else steps.SPREAD_ENTRIES
-    spread = by_item(entries).applyInArrow(lambda table: steps.spread_entries(table, recipe, values, blocks), schema)
-    scored = (
-        spread.repartition(blocks.n_tasks, "task")
-        .groupBy("task")
-        .applyInArrow(lambda table: steps.score_task(table, training, factors, k), steps.NEIGHBOURS)
-    )
-    return by_item(scored).applyInArrow(lambda table: steps.merge_neighbours(table, product_ids, k), steps.PUBLISHED)
+    spread = by_item(entries, lambda table: steps.spread_entries(table, recipe, values, blocks), schema)
+    tasks = partition(spread, sql.col("task"), blocks.n_tasks)
+    scored = tasks.mapInArrow(score_tasks, steps.NEIGHBOURS)
+    return by_item(scored, lambda table: steps.merge_neighbours(table, product_ids, k), steps.PUBLISHED)
 
 
 def train(

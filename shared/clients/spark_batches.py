@@ -26,6 +26,14 @@ NETWORK_TAG: Final = "aisle-spark"
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
+# Statuses of the class 4xx with which Google asks to try again.
+TEMPORARY: Final = frozenset({408, 429})
+
+
+class BatchRefused(Unavailable):
+    """Google refuses a request, and will until the configuration, or the caller's roles, have changed."""
+
+
 class BatchState(NamedTuple):
     """``state`` is PENDING, RUNNING, CANCELLING or one of ENDED; ``message`` comes from Google and may be empty."""
 
@@ -68,25 +76,32 @@ def batch_body(arguments: Sequence[str], where: SparkBatches) -> dict[str, Any]:
 
 
 def create_batch(batch_id: str, body: Mapping[str, Any]) -> None:
-    """Submit a batch. An existing id is not an error, since an earlier attempt submitted it. Raises Unavailable.
+    """Submit a batch. An existing id is not an error, since an earlier attempt submitted it.
 
     batch_id : 4 to 63 lower-case letters, digits and hyphens.
+
+    Raises Unavailable, or BatchRefused if another attempt would be refused as well.
     """
     # Google answers a repeated request id, of at most 40 characters, with the first response.
     query = {"batchId": batch_id, "requestId": str(uuid5(NAMESPACE_URL, batch_id))}
     status, answer = _call("POST", "", query, body)
     if status not in (200, 409):
-        raise Unavailable(f"Spark refuses the batch {batch_id} with status {status}: {_message(answer)}")
+        raise _failure(status, f"Spark refuses the batch {batch_id} with status {status}: {_message(answer)}")
 
 
 def read_batch(batch_id: str) -> BatchState | None:
-    """Return the state of a batch, or None if there is no such batch. Raises Unavailable."""
+    """Return the state of a batch, or None if there is no such batch. Raises Unavailable or BatchRefused."""
     status, answer = _call("GET", f"/{batch_id}")
     if status == 404:
         return None
     if status != 200:
-        raise Unavailable(f"The state of the batch {batch_id} cannot be read, status {status}: {_message(answer)}")
+        text = f"The state of the batch {batch_id} cannot be read, status {status}: {_message(answer)}"
+        raise _failure(status, text)
     return BatchState(answer.get("state", "STATE_UNSPECIFIED"), answer.get("stateMessage", ""))
+
+
+def _failure(status: int, text: str) -> Unavailable:
+    return BatchRefused(text) if 400 <= status < 500 and status not in TEMPORARY else Unavailable(text)
 
 
 def _message(answer: Mapping[str, Any]) -> str:

@@ -28,5 +28,5 @@ function_instances = {
   refresh_catalog    = 2
 }
 
-# the job alone cannot train this many pairs: docs/runbooks/spark.md
+# the job alone cannot train this many pairs and products: docs/runbooks/spark.md
 similarity_engine = "auto"

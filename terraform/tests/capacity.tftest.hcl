@@ -176,3 +176,56 @@ run "throughput_is_not_negative" {
     network_mbps = -1
   }
 }
+
+run "a_large_disk_grows_to_the_largest_that_there_is" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-96-638976", disk_gb = 6554 }
+  }
+
+  assert {
+    condition     = google_sql_database_instance.this.settings[0].disk_autoresize_limit == 65536
+    error_message = "the disk may grow beyond what Cloud SQL has"
+  }
+}
+
+run "a_disk_beyond_the_largest_is_refused" {
+  command = plan
+
+  variables {
+    database = { disk_gb = 65537 }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "an_odd_number_of_processors_is_refused" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-3-11520" }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "more_processors_than_cloud_sql_has_are_refused" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-98-376320" }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "more_memory_than_the_processors_may_have_is_refused" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-2-13568" }
+  }
+
+  expect_failures = [var.database]
+}

@@ -32,6 +32,8 @@ pytest.importorskip("pyspark", reason="pyspark is not installed: tests/spark/req
 if shutil.which("java") is None:
     pytest.skip("there is no Java: Spark needs Java 17 or 21", allow_module_level=True)
 
+from pyspark.sql import functions as sql
+
 from jobs.spark import train
 
 # py4j and pyspark warn of what they do themselves
@@ -134,8 +136,9 @@ def test_ties_empty_blocks_and_a_heavy_user_beyond_the_limit(session: Any, tmp_p
     for name, history in {"tied": shops.tied(60, 20), "heavy": heavy}.items():
         table = train_one(session, history, model, tmp_path / name, order=5, parts=6)
         product_ids = np.unique(table["product_id"].to_numpy())
-        found = Cosine.finish(unpack_table(table, product_ids, shops.K))
-        assert_equal(history, product_ids, found, fit_locally(history, model))
+        found = Neighbours.none(len(product_ids), shops.K)
+        unpack_table(table, product_ids, found)
+        assert_equal(history, product_ids, Cosine.finish(found), fit_locally(history, model))
 
 
 def test_one_product_and_no_events_have_no_neighbours(session: Any, tmp_path: Path) -> None:
@@ -144,3 +147,12 @@ def test_one_product_and_no_events_have_no_neighbours(session: Any, tmp_path: Pa
         "none": shops.shop(*np.empty((2, 0), int)),
     }.items():
         assert train_one(session, history, shops.model("rp3beta"), tmp_path / name, order=2, parts=1).num_rows == 0
+
+
+def test_each_key_has_a_partition_of_its_own(session: Any) -> None:
+    for n in (1, 2, 7, 182):
+        frame = session.range(3 * n).select((sql.col("id") % n).cast("int").alias("task"))
+        parts = train.partition(frame, sql.col("task"), n).select("task", sql.spark_partition_id()).toArrow()
+        met = set(zip(*(column.to_pylist() for column in parts.columns), strict=True))
+        assert len(met) == n
+        assert {part for _, part in met} == set(range(n))

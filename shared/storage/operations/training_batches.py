@@ -17,6 +17,10 @@ INSERT INTO training_batches (id, job, started_at, choice)
 VALUES (:id, :job, :started_at, cast(:choice AS jsonb)) ON CONFLICT DO NOTHING RETURNING id
 """
 SUBMITTED: Final = "UPDATE training_batches SET submitted_at = coalesce(submitted_at, clock_timestamp()) WHERE id = :id"
+BEGIN_PUBLICATION: Final = """
+UPDATE training_batches SET publications_begun = publications_begun + 1 WHERE id = :id RETURNING publications_begun
+"""
+FAIL_PUBLICATION: Final = "UPDATE training_batches SET publications_begun = publications_begun - 1 WHERE id = :id"
 CLOSE: Final = """
 UPDATE training_batches SET ended_at = clock_timestamp(), outcome = :outcome, reason = :reason
 WHERE id = :id AND ended_at IS NULL
@@ -47,6 +51,16 @@ def open_batch(batch_id: str, job: str, started_at: datetime, choice: Mapping[st
 def mark_submitted(batch_id: str) -> None:
     """Record that Google has accepted the batch."""
     write(SUBMITTED, id=batch_id)
+
+
+def begin_publication(batch_id: str) -> int:
+    """Count a publication that begins, and return how many have begun without an end, this one included."""
+    return int(write(BEGIN_PUBLICATION, id=batch_id)[0][0])
+
+
+def fail_publication(batch_id: str) -> None:
+    """Record that the publication ended with an error: only those that end without one, in a killed process, count."""
+    write(FAIL_PUBLICATION, id=batch_id)
 
 
 def close(connection: Connection, batch_id: str, outcome: Outcome, reason: str | None = None) -> None:

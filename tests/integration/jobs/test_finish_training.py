@@ -9,14 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.data.history import history_start, read_history
-from jobs.finish_training import FinishTraining, finish_training, in_scores_of
+from jobs.finish_training import PUBLICATIONS_MAX, FinishTraining, finish_training, in_scores_of
 from jobs.similarity import Similarity, similarity, trains_on_spark
 from jobs.spark.events import EVENTS, history_of_users
-from jobs.spark.submission import PreparedTraining
+from jobs.spark.submission import PreparedTraining, entries_of_event
 from shared.clients import postgres, redis_sync, spark_batches
 from shared.doctor import run_checks
 from shared.errors import Unavailable
 from shared.storage.answers import protocol
+from shared.storage.events.interactions import HistorySize
 from shared.storage.operations import training_batches
 from shared.storage.recommending import models
 from tests.integration.conftest import Environment, settings_of
@@ -96,6 +97,18 @@ def finding(name: str) -> tuple[str, str]:
     return next((one.verdict, one.detail) for one in run_checks() if one.check == name)
 
 
+def submitted(hours_ago: float) -> None:
+    postgres.write(
+        "UPDATE training_batches SET started_at = now() - interval '1 day',"
+        " submitted_at = clock_timestamp() - :h * interval '1 hour'",
+        h=hours_ago,
+    )
+
+
+def started(hours_ago: float) -> None:
+    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours_ago)
+
+
 def test_a_training_is_submitted_awaited_and_published_beside_the_version_before(spark: SparkServer) -> None:
     before, stored = active(), rows(active())
     batch = submit()
@@ -147,6 +160,29 @@ def test_the_batch_reads_all_users_though_the_choice_was_made_on_some(
     assert answer["users"] <= len(complete.user_ids)
 
 
+@pytest.mark.parametrize(("events", "sample"), [(100, 1), (101, 2), (200, 2), (201, 3)])
+def test_a_batch_reads_as_many_users_as_its_tasks_can_hold(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch, events: int, sample: int
+) -> None:
+    complete = read_history(None)
+    # nine tenths of the capacity are planned for; an event of the cosine model is one entry
+    monkeypatch.setattr("jobs.spark.blocks.most_entries", lambda _items, _k: 100 / 0.9)
+    monkeypatch.setattr("jobs.similarity.interactions.estimate_size", lambda _since: HistorySize(events, events))
+    answer = similarity.run(Similarity())
+    written = pq.read_table(spark.arguments(answer["batch"])["events"].removeprefix("file://"), schema=EVENTS)
+    assert answer["trained_on_users"] == f"1 in {sample}"
+    assert answer["exported_events"] == len(written) == len(read_history(None, one_in=sample))
+    assert (len(written) == len(complete)) == (sample == 1)
+    stored = training_batches.find_open("similarity")
+    assert stored is not None
+    assert stored.choice["metrics"]["trained_on_users"] == f"1 in {sample}"
+
+
+def test_an_event_of_a_sequence_takes_the_room_of_three_entries() -> None:
+    cosine, order = ({"algorithm": name, "parameters": {}} for name in ("cosine", "transitions"))
+    assert [entries_of_event(models) for models in ([cosine], [order], [cosine, order])] == [1, 3, 3]
+
+
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
 def test_a_failed_batch_leaves_the_active_version_and_says_why(spark: SparkServer, state: str) -> None:
     before, batch = active(), submit()
@@ -179,7 +215,7 @@ def test_a_batch_that_was_deleted_or_wrote_half_of_its_result_leaves_the_active_
 def test_a_batch_that_never_ends_is_given_up(spark: SparkServer, hours: float, outcome: str) -> None:
     before, batch = active(), submit()
     spark.end(batch, "RUNNING")
-    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
+    submitted(hours_ago=hours)
     assert finish()["outcome"] == outcome
     assert active() == before
 
@@ -188,7 +224,7 @@ def test_a_batch_that_never_ends_is_given_up(spark: SparkServer, hours: float, o
 def test_a_service_that_refuses_for_too_long_is_given_up(spark: SparkServer, hours: float, outcome: str | None) -> None:
     before, _ = active(), submit()
     spark.refuses = (403, "Permission denied")
-    postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours)
+    submitted(hours_ago=hours)
     if outcome is None:
         with pytest.raises(Unavailable, match="Permission denied"):
             finish()
@@ -224,6 +260,50 @@ def test_what_was_not_submitted_is_submitted_later_under_the_same_id(spark: Spar
     assert list(spark.batches) == [batch.id]
     run_batch(spark, batch.id)
     assert finish()["outcome"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "outcome"), [(403, 0.9, None), (403, 1.1, "kept"), (400, 1.1, "kept"), (429, 1.1, None)]
+)
+def test_a_submission_that_google_refuses_is_given_up_after_an_hour(
+    spark: SparkServer, status: int, hours: float, outcome: str | None
+) -> None:
+    before = active()
+    spark.refuses = (status, "No such subnetwork")
+    with pytest.raises(Unavailable):
+        similarity.run(Similarity())
+    started(hours_ago=hours)
+    if outcome is None:
+        with pytest.raises(Unavailable, match="No such subnetwork"):
+            finish()
+        assert training_batches.find_open("similarity") is not None
+    else:
+        assert "No such subnetwork" in finish()["reason"]
+        assert training_batches.find_open("similarity") is None
+    assert active() == before
+
+
+def test_the_time_of_a_batch_counts_from_its_submission(spark: SparkServer) -> None:
+    spark.refuses = (503, "The service is currently unavailable.")
+    with pytest.raises(Unavailable):
+        similarity.run(Similarity())
+    spark.refuses = None
+    started(hours_ago=6.9)
+    batch = finish()["batch"]
+    started(hours_ago=13)
+    spark.end(batch, "RUNNING")
+    assert finish()["outcome"] == "waiting"
+
+
+def test_a_batch_whose_submission_was_not_answered_has_its_whole_time(spark: SparkServer) -> None:
+    batch = submit()
+    postgres.write("UPDATE training_batches SET submitted_at = NULL")
+    started(hours_ago=7.1)
+    spark.end(batch, "RUNNING")
+    assert finish()["outcome"] == "waiting"
+    stored = training_batches.find_open("similarity")
+    assert stored is not None
+    assert stored.submitted_at is not None
 
 
 def test_two_submissions_at_once_are_one_batch(spark: SparkServer) -> None:
@@ -284,6 +364,48 @@ def test_a_version_that_was_stored_and_never_activated_is_published_again(
     assert runs() == [("published", before), ("published", active())]
 
 
+def test_a_result_whose_publication_is_killed_each_time_is_given_up(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+
+    class Killed(BaseException):
+        """What no handler of the job sees, as if the process had been killed."""
+
+    def kill(*_arguments: object, **_options: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jobs.finish_training.read_neighbours", kill)
+        for _ in range(PUBLICATIONS_MAX):
+            with pytest.raises(Killed):
+                finish()
+            assert training_batches.find_open("similarity") is not None
+        answer = finish()
+    assert answer["outcome"] == "kept"
+    assert "was begun 3 times and never ended" in answer["reason"]
+    assert (active(), training_batches.find_open("similarity")) == (before, None)
+
+
+def test_publications_that_fail_with_an_error_do_not_count_as_killed(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise Unavailable("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "publish", fail)
+        for _ in range(PUBLICATIONS_MAX + 1):
+            with pytest.raises(Unavailable):
+                finish()
+    assert finish()["outcome"] == "published"
+    assert active() != before
+
+
 def test_a_result_that_can_never_be_published_is_given_up_once_the_batch_is_overdue(spark: SparkServer) -> None:
     before, batch = active(), submit()
     run_batch(spark, batch)
@@ -292,7 +414,7 @@ def test_a_result_that_can_never_be_published_is_given_up_once_the_batch_is_over
     with pytest.raises(Exception, match="Parquet"):
         finish()
     assert training_batches.find_open("similarity") is not None
-    postgres.write("UPDATE training_batches SET started_at = started_at - interval '8 hours'")
+    submitted(hours_ago=8)
     answer = finish()
     assert answer["outcome"] == "kept"
     assert "cannot be published" in answer["reason"]

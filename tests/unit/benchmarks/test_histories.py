@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
+from benchmarks.growth_plot import LINE, apart, decades
 from benchmarks.histories import FURTHER, Cost, History, extrapolated, factors, pages_per_request, plot, size_of, table
-from benchmarks.histories_plot import LINE, apart, decades
 from benchmarks.plans import Statement
 
 

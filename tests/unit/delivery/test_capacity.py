@@ -59,6 +59,7 @@ ROUND = Costs(
         "search_growth": 2,
         "pairs_per_event": 0.9,
         "pair_bytes": 64,
+        "spark_entry_us": 5,
     },
 )
 
@@ -217,21 +218,52 @@ def test_a_larger_catalog_makes_searches_dearer_and_nothing_else() -> None:
     assert result(smaller, "PostgreSQL", "search") == result(small, "PostgreSQL", "search")
 
 
-def test_training_needs_memory_for_its_pairs() -> None:
-    # 32 GiB ÷ 64 bytes = 536,870,912 pairs, of 0.9 × events/s × 90 days
-    events = 3 * 32 * GIB / 64 / 0.9 / (90 * 86_400)
-    plan = plan_for(Demand(events, events_per_s=events), ROUND)
-    assert plan.pairs == pytest.approx(32 * GIB / 64)
-    assert plan.training_gib == pytest.approx(32)
-
-
 def test_limits_are_in_the_order_in_which_they_are_reached(hundred: Plan) -> None:
-    reached = [limit.reached_at or float("inf") for limit in hundred.limits]
+    reached = [float("inf") if limit.reached_at is None else limit.reached_at for limit in hundred.limits]
     assert reached == sorted(reached)
-    assert plan_for(Demand(1e6), ROUND).limits[0].share > 1
+    assert hundred.exceeded == []
+    exceeded = plan_for(Demand(1e6), ROUND).exceeded
+    assert len(exceeded) > 3
+    assert all(limit.share > 1 for limit in exceeded)
 
 
-@pytest.mark.parametrize("name", ["training memory", "Redis CPU", "PostgreSQL CPU"])
+def test_a_limit_that_no_load_keeps_is_reached_at_any_load_and_named_by_its_cause() -> None:
+    # 10^9 users × 500 bytes = 466 GiB, and twice as many for the second
+    within, beyond = (
+        plan_for(Demand(1, users=1_000_000_000), replace(ROUND, sizes={**ROUND.sizes, "user_row_bytes": size}))
+        for size in (500, 1000)
+    )
+    assert within.exceeded == []
+    assert [(limit.name, limit.reached_at) for limit in beyond.exceeded] == [("PostgreSQL memory", 0)]
+    assert beyond.sql_work_cpus == 1
+    assert beyond.sql_cpus > 96
+
+
+def test_the_instances_of_whichever_function_has_most_are_limited() -> None:
+    # with events alone it is another function than in the mix
+    mixed, events = plan_for(Demand(100), ROUND), plan_for(Demand(100, events_per_s=100), ROUND)
+    for plan, name in ((mixed, "products"), (events, "update_preferences")):
+        (limit,) = [each for each in plan.limits if each.name == "instances of a function"]
+        assert limit.reached_at is not None
+        within, beyond = (
+            plan_for(replace(plan.demand, requests_per_s=at, events_per_s=plan.demand.events * at / 100), ROUND)
+            for at in (limit.reached_at * 0.99, limit.reached_at * 1.02)
+        )
+        assert max(within.max_instances, key=within.max_instances.__getitem__) == name
+        assert max(within.max_instances.values()) <= 1000 < max(beyond.max_instances.values())
+
+
+def test_a_plan_with_the_connector_knows_the_limit_of_direct_egress(hundred: Plan) -> None:
+    (limit,) = [each for each in hundred.limits if each.name == "subnetwork addresses"]
+    assert (hundred.egress, limit.used) == ("connector", 0)
+    assert limit.reached_at is not None
+    for factor, within in ((0.99, True), (1.02, False)):
+        there = plan_for(Demand(limit.reached_at * factor), ROUND)
+        assert there.egress == "direct"
+        assert (function_sizing.addresses_of(there).result <= 1020) == within
+
+
+@pytest.mark.parametrize("name", ["Redis CPU", "PostgreSQL CPU", "PostgreSQL memory"])
 def test_a_limit_is_reached_where_it_says(hundred: Plan, name: str) -> None:
     (limit,) = [each for each in hundred.limits if each.name == name]
     assert limit.reached_at is not None
@@ -289,9 +321,9 @@ def test_every_cost_has_its_command_and_its_day() -> None:
         assert bool(entry["redis_ms"]) == bool(entry["redis_tls_ms"]), name
 
 
-def test_only_the_training_stops_the_largest_profile() -> None:
-    for limit in plan_for(PROFILES[-1]).limits:
-        assert limit.name == capacity_plan.TRAINING or limit.share <= 1, limit
+@pytest.mark.parametrize("demand", PROFILES, ids=lambda demand: f"{demand.requests_per_s:g}")
+def test_no_profile_exceeds_a_limit(demand: Demand) -> None:
+    assert plan_for(demand).exceeded == []
 
 
 def test_every_limit_has_a_source_and_the_day_of_its_comparison_or_none() -> None:

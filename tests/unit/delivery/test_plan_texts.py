@@ -1,6 +1,8 @@
 """A plan as text, as JSON and as Terraform's variables; and the files that are written from it."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ from delivery.arithmetic import amount
 from delivery.capacity import plan_for
 from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, Plan
 from delivery.demand import PROFILES, Demand
+from delivery.training_sizing import trained_by
 from shared.manifest import manifest
-from tests.unit.delivery.test_capacity import GIB, ROUND
+from tests.unit.delivery.test_capacity import ROUND
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +58,48 @@ def test_the_command_of_a_plan_names_what_is_not_a_default() -> None:
     )
 
 
-def test_training_leaves_the_function_for_spark_with_its_memory() -> None:
-    # 32 GiB ÷ 64 bytes of a pair, of 0.9 × events/s × 90 days
-    events = 3 * 32 * GIB / 64 / 0.9 / (90 * 86_400)
-    for factor, where in ((0.999, "the job similarity with more memory, or Spark"), (1.001, "Spark")):
-        demand = Demand(events * factor, events_per_s=events * factor)
-        assert f"Training: {where}," in plan_texts.text(plan_for(demand, ROUND))
-    assert "Training: the job similarity," in plan_texts.text(plan_for(Demand(1), ROUND))
+def test_the_text_says_what_trains_the_shop_and_from_which_load_something_else_does(hundred: Plan) -> None:
+    shown = plan_texts.text(hundred)
+    assert f"Training: {trained_by(hundred)}; {amount(hundred.pairs)} pairs\n" in shown
+    for limit in hundred.training_limits:
+        line = next(line for line in shown.splitlines() if line.startswith(f"  {limit.name}: "))
+        assert line.endswith(f"reached {plan_texts.load_of(limit)}; then {limit.beyond}")
 
 
-def test_the_text_says_what_breaks_first_or_is_beyond_its_limit(hundred: Plan) -> None:
-    assert f"First to break: {hundred.limits[0].name}, at " in plan_texts.text(hundred)
+def test_the_text_says_what_breaks_first_or_names_all_that_is_beyond_its_limit(hundred: Plan) -> None:
+    shown = plan_texts.text(hundred)
+    assert f"First to break: {hundred.limits[0].name}, at " in shown
+    assert "Beyond its limit" not in shown
     beyond = plan_for(Demand(1e6), ROUND)
-    assert f"Beyond its limit: {beyond.limits[0].name}" in plan_texts.text(beyond)
+    shown = plan_texts.text(beyond)
+    assert "First to break" not in shown
+    named = [line for line in shown.splitlines() if line.startswith("  Beyond its limit: ")]
+    assert named == [f"  Beyond its limit: {plan_texts.beyond(limit)}" for limit in beyond.exceeded]
+    assert len(named) > 3
+
+
+def test_a_limit_that_no_load_keeps_says_so(hundred: Plan) -> None:
+    reached = [plan_texts.load_of(replace(hundred.limits[0], reached_at=at)) for at in (0.0, 0.02, 1234.0, None)]
+    assert reached == ["at any load", "at 0.02 requests/s", "at 1,234 requests/s", "beyond 1,000,000 requests/s"]
+
+
+def test_a_database_beyond_the_largest_machine_says_what_is_needed(hundred: Plan) -> None:
+    assert f"PostgreSQL: {hundred.sql_tier}, " in plan_texts.text(hundred)
+    beyond = plan_for(Demand(100_000), ROUND)
+    assert beyond.sql_cpus > 96
+    needed = f"{beyond.sql_tier} (the largest; {amount(beyond.sql_cpus)} vCPU and "
+    assert f"PostgreSQL: {needed}" in plan_texts.text(beyond)
+
+
+def test_terraform_gets_no_more_than_the_limits_and_is_told_so(hundred: Plan) -> None:
+    written = plan_texts.terraform_values(plan_for(Demand(1e6), ROUND))
+    values = dict(re.findall(r"(\w+) += ([0-9]+)", written))
+    assert int(values["disk_gb"]) == 6554
+    assert int(values["max_connections"]) == 5000
+    assert int(values["update_preferences"]) == 1000
+    assert int(re.findall(r"memory_gb = ([0-9]+)", written)[0]) <= 300
+    assert written.count("\n# This plan exceeds a limit. ") == len(plan_for(Demand(1e6), ROUND).exceeded)
+    assert "exceeds" not in plan_texts.terraform_values(hundred)
 
 
 def test_terraform_gets_every_function_and_no_job(hundred: Plan) -> None:
@@ -81,9 +113,8 @@ def test_terraform_gets_every_function_and_no_job(hundred: Plan) -> None:
 
 def test_the_page_says_up_to_which_load_the_design_goes(hundred: Plan) -> None:
     within = plan_texts.reach([hundred])
-    first = next(limit for limit in hundred.limits if limit.name != "training memory")
-    assert within.startswith("Apart from training memory, the first limit of the largest plan is ")
-    assert first.name in within
+    assert within.startswith("The first limit of the largest plan is ")
+    assert hundred.limits[0].name in within
     beyond = plan_texts.reach([hundred, plan_for(Demand(100_000), ROUND)])
     assert beyond.startswith("The largest plan exceeds a limit of the present design: ")
 

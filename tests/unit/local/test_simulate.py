@@ -28,6 +28,26 @@ def test_the_plan_is_printed_in_three_forms(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == plan_texts.terraform_values(plan)
 
 
+def test_numbers_may_have_an_exponent() -> None:
+    demand, _ = demand_of(["--requests-per-s", "1e3", "--products", "1e5", "--users", "2.0E6", "--cached-share", ".5"])
+    assert demand == Demand(1000, 100_000, 2_000_000, cached_share=0.5)
+    assert isinstance(demand.products, int)
+
+
+def test_variables_that_deploy_less_than_the_plan_needs_are_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["simulate", "--requests-per-s", "100000"]
+    plan = plan_for(Demand(100_000))
+    assert len(plan.exceeded) > 1
+    assert main([*options, "--tfvars"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == plan_texts.terraform_values(plan)
+    assert printed.err.splitlines() == [
+        f"aisle: This plan exceeds a limit. {plan_texts.beyond(limit)}" for limit in plan.exceeded
+    ]
+    # the plan itself is what was asked for
+    assert main(options) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -39,6 +59,13 @@ def test_the_plan_is_printed_in_three_forms(capsys: pytest.CaptureFixture[str]) 
         (["--requests-per-s", "100", "--products", "2.5"], "'2.5' is not a whole number"),
         (["--requests-per-s", "100", "--product", "5"], "unrecognized arguments: --product"),
         (["--requests-per-s", "100", "--events-per-s", "101"], "--events-per-s must be from 0 to --requests-per-s"),
+        (["--requests-per-s", "1_000"], "'1_000' is not a number"),
+        (["--requests-per-s", "１００"], "'１００' is not a number"),
+        (["--requests-per-s", "1e400"], "'1e400' is not a number"),
+        (["--requests-per-s", "100", "--users", "1_0"], "'1_0' is not a whole number"),
+        (["--requests-per-s", "100", "--users", "1e400"], "'1e400' is not a whole number"),
+        (["--requests-per-s", "100", "--requests-per-s", "100"], "--requests-per-s is given twice"),
+        (["--requests-per-s", "100", "--users=5", "--users=5"], "--users is given twice"),
         (["--requests-per-s", "100", "--json", "--tfvars"], "not allowed with argument"),
     ],
 )

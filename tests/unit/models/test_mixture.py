@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jobs.models import mixture
 from jobs.models.cosine import cosine_neighbours
 from jobs.models.mixture import mix_models
 from jobs.models.neighbours import Neighbours
@@ -53,3 +54,13 @@ def test_a_model_alone_or_with_an_empty_one_keeps_its_ranking() -> None:
         np.testing.assert_allclose(mixed.scores, cosine.scores / cosine.scores.max(), rtol=1e-6)
     empty = mix_models([(Neighbours.none(3, 2), 1.0)], 2)
     assert not empty.counts.any()
+
+
+def test_items_are_mixed_in_batches_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    user_items = data.random(users=50, items=30, density=0.3, seed=4)
+    parts = [(cosine_neighbours(user_items, 6), 0.3), (rp3beta_neighbours(user_items, 6), 0.7)]
+    whole = mix_models(parts, 4)
+    for size in (1, 7, 29, 30, 31):
+        monkeypatch.setattr(mixture, "MIXED_BATCH", size)
+        for expected, mixed in zip(whole.arrays, mix_models(parts, 4).arrays, strict=True):
+            assert np.array_equal(expected, mixed)

@@ -69,8 +69,9 @@ def model(name: str) -> dict[str, Any]:
 def train_plainly(history: History, description: dict[str, Any], order: int) -> Neighbours:
     """Return all products' neighbours by the steps, without Spark."""
     table = run_steps(history, description, order, K)
-    finish = training_of(description["algorithm"], description["parameters"]).recipe.finish
-    return finish(unpack_table(table, history.product_ids, K))
+    neighbours = Neighbours.none(len(history.product_ids), K)
+    unpack_table(table, history.product_ids, neighbours)
+    return training_of(description["algorithm"], description["parameters"]).recipe.finish(neighbours)
 
 
 def run_steps(history: History, description: dict[str, Any], order: int, k: int, n_parts: int = 3) -> pa.Table:

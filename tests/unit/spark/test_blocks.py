@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jobs.spark.blocks import ORDERS, choose_order, plan_blocks
+from jobs.spark.blocks import ORDERS, choose_order, choose_sample, most_entries, plan_blocks
 
 
 @pytest.mark.parametrize("order", ORDERS[:8])
@@ -45,6 +45,21 @@ def test_the_order_grows_with_the_items_that_a_task_holds() -> None:
     # 616 bytes for each item with 50 neighbours
     assert choose_order(1.0, 0, 1_623_376, 50) == 1
     assert choose_order(1.0, 0, 1_623_377, 50) == 2
+
+
+def test_the_largest_order_holds_what_it_says() -> None:
+    # 61 groups of 1,000 products, of which 50 neighbours take 616 bytes each; an entry takes 32
+    most = 61 * ((1_000_000_000 - 616_000) // 32)
+    assert most_entries(61_000, 50) == most
+    assert choose_order(1.0, most, 61_000, 50) == 61
+    with pytest.raises(ValueError, match="exceed 3,782 tasks"):
+        choose_order(1.0, most + 61, 61_000, 50)
+
+
+def test_a_sample_of_users_is_the_largest_that_a_batch_can_train() -> None:
+    planned = 0.9 * most_entries(61_000, 50)
+    sizes = (0, planned, planned + 1, 2 * planned, 2 * planned + 1)
+    assert [choose_sample(entries, 61_000, 50) for entries in sizes] == [1, 1, 2, 2, 3]
 
 
 def test_a_shop_beyond_all_orders_and_an_unknown_order_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -16,7 +17,20 @@ BOTTOM: Final = 44
 # names of lines that end close together are moved apart by this many pixels
 LINE: Final = 15
 
-Series = tuple[str, Sequence[float]]
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a plot: sizes and values, of which all above 0. Those after the first ``measured`` are drawn dashed."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    measured: int | None = None
+
+    @property
+    def pieces(self) -> list[tuple[Sequence[tuple[float, float]], bool]]:
+        """The points of the solid line and of the dashed one, which begins where the solid one ends."""
+        last = len(self.points) if self.measured is None else self.measured
+        return [(self.points[:last], True), *([(self.points[last - 1 :], False)] if last < len(self.points) else [])]
 
 
 def decades(values: Sequence[float]) -> tuple[int, int]:
@@ -38,11 +52,11 @@ def _label(power: int) -> str:
     return f"{10**power:,}" if power >= 0 else f"{10.0**power:g}"
 
 
-def _panel(sizes: Sequence[int], title: str, series: Sequence[Series], above: int, unit: str) -> list[str]:
+def _panel(title: str, series: Sequence[Series], above: int, unit: str) -> list[str]:
     # nothing has no place on a logarithmic axis: such a line is left out
-    drawn = [(name, values) for name, values in series if min(values) > 0]
-    x_low, x_high = decades(sizes)
-    y_low, y_high = decades([value for _, values in drawn for value in values])
+    drawn = [line for line in series if min(value for _, value in line.points) > 0]
+    x_low, x_high = decades([size for line in drawn for size, _ in line.points])
+    y_low, y_high = decades([value for line in drawn for _, value in line.points])
     top, bottom = above + TOP, above + PANEL - BOTTOM
 
     def x(size: float) -> float:
@@ -67,21 +81,25 @@ def _panel(sizes: Sequence[int], title: str, series: Sequence[Series], above: in
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{bottom + 36}" text-anchor="middle">{escape(unit)}</text>'
     )
-    for place, ((name, values), label) in enumerate(
-        zip(drawn, apart([y(values[-1]) for _, values in drawn]), strict=True)
-    ):
+    labels = apart([y(line.points[-1][1]) for line in drawn])
+    for place, (line, label) in enumerate(zip(drawn, labels, strict=True)):
         colour = COLOURS[place % len(COLOURS)]
-        points = [f"{x(size):.1f},{y(value):.1f}" for size, value in zip(sizes, values, strict=True)]
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        for point in points:
-            across, _, down = point.partition(",")
-            parts.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"/>')
-        parts.append(f'<text x="{x(sizes[-1]) + 10:.1f}" y="{label + 4:.1f}" fill="{colour}">{escape(name)}</text>')
+        for piece, is_measured in line.pieces:
+            points = [f"{x(size):.1f},{y(value):.1f}" for size, value in piece]
+            dashes = "" if is_measured else ' stroke-dasharray="5 4"'
+            parts.append(
+                f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
+            )
+            for point in points if is_measured else []:
+                across, _, down = point.partition(",")
+                parts.append(f'<circle cx="{across}" cy="{down}" r="3" fill="{colour}"/>')
+        right = x(line.points[-1][0]) + 10
+        parts.append(f'<text x="{right:.1f}" y="{label + 4:.1f}" fill="{colour}">{escape(line.name)}</text>')
     return parts
 
 
-def draw_growth(sizes: Sequence[int], panels: Sequence[tuple[str, Sequence[Series]]], unit: str) -> str:
-    """Return one panel below the other, each with a line for every ``(name, values)`` over the sizes.
+def draw_growth(panels: Sequence[tuple[str, Sequence[Series]]], unit: str) -> str:
+    """Return one panel below the other, each with its lines over the sizes.
 
     A line that doubles with every doubling of the size rises by a decade per decade; one that is level does not grow.
     """
@@ -92,5 +110,5 @@ def draw_growth(sizes: Sequence[int], panels: Sequence[tuple[str, Sequence[Serie
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
     ]
     for place, (title, series) in enumerate(panels):
-        parts += _panel(sizes, title, series, place * PANEL, unit)
+        parts += _panel(title, series, place * PANEL, unit)
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -1,0 +1,144 @@
+"""Where a shop's model is trained, and what nightly training on Spark costs: docs/models.md, "Beyond one machine"."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from delivery import cost
+from delivery.arithmetic import Line, Term, total
+from delivery.capacity_plan import Costs, Limit, Plan
+from delivery.workload import BUSY
+from jobs.models.pairs import score_bytes
+from jobs.spark.blocks import CAPACITY_SHARE, EVENT_ENTRIES, choose_order, choose_sample, most_entries
+from jobs.tuning.fitting import NEIGHBOURS
+from shared.manifest import manifest
+from shared.settings import Settings
+
+TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
+DAY_S: Final = 86_400
+GIB: Final = 2.0**30
+# The share of a machine's memory that is planned for: that of a night varies. SPARK_FROM_PAIRS leaves as much.
+MEMORY_SHARE: Final = 0.75
+# Sizes of the job's memory in GiB, and the processors of the largest.
+JOB_SIZES: Final = (16, 32)
+PROCESSORS: Final = 8
+# DCU of an executor's vCPU with its 6 GiB (shared/clients/spark_batches.py): 0.6, and 0.1 for each GiB.
+DCU_PER_CPU: Final = 0.6 + 6 * 0.1
+# DCU-hours until the driver and two executors have started, and have ended.
+STARTING_DCU_HOURS: Final = 3 * 4 * DCU_PER_CPU / 6
+
+
+def job_gib() -> float:
+    """Return the memory of the job ``similarity`` as deployed, in GiB."""
+    return manifest().entries["similarity"].memory / 1024
+
+
+def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
+    """Plan the nightly training: on one machine, on Spark, or on Spark with a sample of the users."""
+    sizes = costs.sizes
+    events = Line(
+        f"events of {TRAINING_DAYS} days",
+        (
+            Term("", rates["event_applied"].result / plan.demand.peak_ratio, "events/s on average"),
+            Term("×", TRAINING_DAYS * DAY_S, "s"),
+        ),
+        "events",
+    )
+    pairs = Line(
+        "pairs of users and products",
+        (Term("", events.result, "events"), Term("×", sizes["pairs_per_event"], "pairs of an event")),
+        "pairs",
+    )
+    of_pairs = Line(
+        "memory of pairs",
+        (
+            Term("", pairs.result, "pairs"),
+            Term("×", sizes["pair_bytes"], "bytes"),
+            Term("÷", GIB, "bytes of a GiB"),
+        ),
+        "GiB",
+    )
+    of_products = Line(
+        "memory of products",
+        (
+            Term("", plan.demand.products, "products"),
+            Term("×", score_bytes(0, 1, NEIGHBOURS, workers=1), "bytes"),
+            Term("×", PROCESSORS, "processors"),
+            Term("÷", GIB, "bytes of a GiB"),
+        ),
+        "GiB",
+    )
+    memory = total("training memory", [of_pairs, of_products], "GiB")
+    plan.pairs, plan.training_gib = pairs.result, memory.result
+    plan.sections["Training"] = [events, pairs, of_pairs, of_products, memory]
+    plan.on_spark = memory.result > MEMORY_SHARE * job_gib()
+    entries = _plan_batch(plan, events, costs)
+    plan.training_limits = [
+        Limit("memory of the job similarity", memory.result, MEMORY_SHARE * job_gib(), "GiB", "Spark trains"),
+        Limit(
+            "entries of a batch on Spark",
+            entries,
+            CAPACITY_SHARE * most_entries(plan.demand.products, NEIGHBOURS),
+            "entries",
+            "Spark trains on a sample of the users",
+        ),
+    ]
+
+
+def _plan_batch(plan: Plan, events: Line, costs: Costs) -> float:
+    """Plan the batch of a night, if Spark trains; return the number of entries of all users' events."""
+    entries = Line(
+        "entries, if the model needs the order of events",
+        (Term("", events.result, "events"), Term("×", EVENT_ENTRIES, "entries of an event, at most")),
+        "entries",
+    )
+    plan.sample = choose_sample(entries.result, plan.demand.products, NEIGHBOURS)
+    if not plan.on_spark:
+        return entries.result
+    trained = Line(
+        "entries that a batch trains",
+        (Term("", entries.result, "entries"), Term("÷", plan.sample, "as one user in so many")),
+        "entries",
+    )
+    order = choose_order(0, int(trained.result), plan.demand.products, NEIGHBOURS)
+    sent = Line(
+        f"entries sent to {order**2 + order if order > 1 else 1} tasks",
+        (Term("", trained.result, "entries"), Term("×", order + 1, "tasks of each")),
+        "entries",
+    )
+    hours = Line(
+        "work of a batch",
+        (
+            Term("", sent.result, "entries"),
+            Term("×", costs.sizes["spark_entry_us"], "µs"),
+            Term("÷", 3.6e9, "µs of an hour"),
+        ),
+        "vCPU-hours",
+    )
+    units = Line(
+        "DCU-hours of a batch",
+        (
+            Term("", hours.result, "vCPU-hours"),
+            Term("÷", BUSY, "busy"),
+            Term("×", DCU_PER_CPU, "DCU of a vCPU"),
+            Term("+", STARTING_DCU_HOURS, "to start"),
+        ),
+        "DCU-hours",
+    )
+    plan.spark_dcu_hours = units.result
+    plan.sections["Training"] += [entries, trained, sent, hours, units]
+    return entries.result
+
+
+def spark_month(plan: Plan) -> float:
+    """Return the cost of a month of nightly batches, in USD; 0 if one machine trains."""
+    return plan.spark_dcu_hours * cost.listed().spark_dcu_hour * cost.HOURS / 24
+
+
+def trained_by(plan: Plan) -> str:
+    """Return what trains the shop, for people."""
+    if not plan.on_spark:
+        return "the job similarity"
+    larger = [size for size in JOB_SIZES if plan.training_gib <= MEMORY_SHARE * size]
+    if larger:
+        return f"Spark, or the job similarity with {larger[0]} GiB"
+    return "Spark" if plan.sample == 1 else f"Spark, one user in {plan.sample}"
