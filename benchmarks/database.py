@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import make_url
 
 from shared import clients
-from shared.clients import postgres
+from shared.clients import postgres, postgres_engine, postgres_wire
 from shared.settings import settings
 
 
@@ -40,3 +41,14 @@ def scratch(name: str) -> Iterator[str]:
             yield url
     finally:
         postgres.write(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def vacuum(table: str) -> None:
+    """Vacuum and analyze a table, as autovacuum would do in time: BRIN indexes know the new rows only then."""
+    with postgres_engine.engine().connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        # it takes minutes in a large table, and not inside a transaction
+        with postgres_wire.deadline(driver, postgres_wire.answer_deadline_s(0)):
+            postgres.execute(connection, "SET statement_timeout = 0")
+            postgres.execute(connection, f"VACUUM (ANALYZE) {table}")
+            postgres.execute(connection, "RESET statement_timeout")

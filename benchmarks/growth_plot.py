@@ -10,7 +10,7 @@ from jobs.reports.plots import COLOURS
 
 WIDTH: Final = 860
 PANEL: Final = 300
-LEFT: Final = 64
+LEFT: Final = 80
 RIGHT: Final = 210
 TOP: Final = 30
 BOTTOM: Final = 44

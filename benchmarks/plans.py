@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from benchmarks.database import vacuum
 from benchmarks.frame import Bench, make_topic, services
 from benchmarks.ingest import push
 from benchmarks.load import get, load, post
@@ -145,7 +146,7 @@ def prepare(products: int, users: int, events: int, say: Callable[[str], None], 
     from jobs.popular import Popular, popular
     from jobs.trending import Trending, trending
     from local import data
-    from shared.clients import postgres, postgres_engine, postgres_wire
+    from shared.clients import postgres
     from shared.storage.recommending import models
 
     say(f"loading {products:,} products, {users:,} users and {events:,} events")
@@ -163,13 +164,7 @@ def prepare(products: int, users: int, events: int, say: Callable[[str], None], 
     )
     for table in TABLES:
         say(f"VACUUM {table}")
-        with postgres_engine.engine().connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            # it takes minutes in a large table, and not inside a transaction
-            with postgres_wire.deadline(driver, postgres_wire.answer_deadline_s(0)):
-                postgres.execute(connection, "SET statement_timeout = 0")
-                postgres.execute(connection, f"VACUUM (ANALYZE) {table}")
-                postgres.execute(connection, "RESET statement_timeout")
+        vacuum(table)
 
 
 def hot_requests(products: int) -> list[Hot]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from delivery.arithmetic import Line
 from delivery.demand import Demand
+from shared.settings import Settings
 
 COSTS_FILE: Final = Path(__file__).parent / "costs.json"
 LIMITS_FILE: Final = Path(__file__).parent / "limits.json"
@@ -64,6 +65,7 @@ class Plan:
 
     sql_cpus, sql_memory_mib : those of the machine.  sql_work_cpus, sql_used_gib : what the work and the data need.
     on_spark : whether the job ``similarity`` as deployed lacks memory.  sample : n, where Spark trains one user in n.
+    training_days : days of events that are read.
     training_limits : beyond these, the shop is trained in another way, and requests are served as before.
     """
 
@@ -87,6 +89,7 @@ class Plan:
     training_gib: float = 0.0
     on_spark: bool = False
     sample: int = 1
+    training_days: int = int(Settings.model_fields["similarity_lookback_days"].default)
     spark_dcu_hours: float = 0.0
     training_limits: list[Limit] = field(default_factory=list)
     monthly: dict[str, float] = field(default_factory=dict)

@@ -62,7 +62,8 @@ EXPLANATION: Final = """
   what they cost with 10,000 products.
 - **Training** needs memory for each user-product pair and each product. The plan leaves a quarter of a machine's memory
   free. Beyond that, Spark trains; if the events exceed what the tasks of a batch can hold, it trains on one user in
-  *n*, and requests are served as before ([models](models.md#beyond-one-machine)). The work of a batch is that of the
+  *n*; if they exceed what the job can read, it reads fewer days. Requests are served as before
+  ([models](models.md#beyond-one-machine)). The work of a batch is that of the
   costliest single model, one that needs the order of events; a mixture costs the sum of its models.
 - **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, the file then deploys as
   much as the limits allow, and the exit code is 1.
@@ -146,6 +147,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "training_gib": plan.training_gib,
         "trained_by": trained_by(plan),
         "trained_on_users": f"1 in {plan.sample}",
+        "training_days": plan.training_days,
         "spark_dcu_hours": plan.spark_dcu_hours,
         "training_limits": [asdict(limit) for limit in plan.training_limits],
         "monthly_usd": plan.monthly,

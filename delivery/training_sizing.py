@@ -7,6 +7,7 @@ from delivery import cost
 from delivery.arithmetic import Line, Term, total
 from delivery.capacity_plan import Costs, Limit, Plan
 from delivery.workload import BUSY
+from jobs.data.history import READ_EVENTS
 from jobs.models.pairs import score_bytes
 from jobs.spark.blocks import CAPACITY_SHARE, EVENT_ENTRIES, choose_order, choose_sample, most_entries
 from jobs.tuning.fitting import NEIGHBOURS
@@ -21,10 +22,8 @@ MEMORY_SHARE: Final = 0.75
 # Sizes of the job's memory in GiB, and the processors of the largest.
 JOB_SIZES: Final = (16, 32)
 PROCESSORS: Final = 8
-# DCU of an executor's vCPU with its 6 GiB (shared/clients/spark_batches.py): 0.6, and 0.1 for each GiB.
-DCU_PER_CPU: Final = 0.6 + 6 * 0.1
 # DCU-hours until the driver and two executors have started, and have ended.
-STARTING_DCU_HOURS: Final = 3 * 4 * DCU_PER_CPU / 6
+STARTING_DCU_HOURS: Final = 3 * 4 * cost.DCU_PER_CPU / 6
 
 
 def job_gib() -> float:
@@ -35,14 +34,8 @@ def job_gib() -> float:
 def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     """Plan the nightly training: on one machine, on Spark, or on Spark with a sample of the users."""
     sizes = costs.sizes
-    events = Line(
-        f"events of {TRAINING_DAYS} days",
-        (
-            Term("", rates["event_applied"].result / plan.demand.peak_ratio, "events/s on average"),
-            Term("×", TRAINING_DAYS * DAY_S, "s"),
-        ),
-        "events",
-    )
+    rate = rates["event_applied"].result / plan.demand.peak_ratio
+    events = _events(rate, TRAINING_DAYS)
     pairs = Line(
         "pairs of users and products",
         (Term("", events.result, "events"), Term("×", sizes["pairs_per_event"], "pairs of an event")),
@@ -71,29 +64,39 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     plan.pairs, plan.training_gib = pairs.result, memory.result
     plan.sections["Training"] = [events, pairs, of_pairs, of_products, memory]
     plan.on_spark = memory.result > MEMORY_SHARE * job_gib()
-    entries = _plan_batch(plan, events, costs)
+    if plan.on_spark:
+        plan.training_days = min(TRAINING_DAYS, max(1, int(READ_EVENTS / (rate * DAY_S))))
+    read = events if plan.training_days == TRAINING_DAYS else _events(rate, plan.training_days)
+    plan.sample = choose_sample(read.result, plan.demand.products, NEIGHBOURS)
+    if plan.on_spark:
+        plan.sections["Training"] += ([] if read is events else [read]) + _batch(plan, read, costs)
+    capacity = CAPACITY_SHARE * most_entries(plan.demand.products, NEIGHBOURS)
     plan.training_limits = [
         Limit("memory of the job similarity", memory.result, MEMORY_SHARE * job_gib(), "GiB", "Spark trains"),
         Limit(
-            "entries of a batch on Spark",
-            entries,
-            CAPACITY_SHARE * most_entries(plan.demand.products, NEIGHBOURS),
-            "entries",
-            "Spark trains on a sample of the users",
+            "events of a batch on Spark",
+            events.result,
+            capacity / EVENT_ENTRIES,
+            "events",
+            "a sample of users is trained",
         ),
+        Limit("events that the job reads", events.result, READ_EVENTS, "events", "fewer days are read"),
     ]
 
 
-def _plan_batch(plan: Plan, events: Line, costs: Costs) -> float:
-    """Plan the batch of a night, if Spark trains; return the number of entries of all users' events."""
+def _events(rate: float, days: int) -> Line:
+    return Line(
+        f"events of {days} days", (Term("", rate, "events/s on average"), Term("×", days * DAY_S, "s")), "events"
+    )
+
+
+def _batch(plan: Plan, events: Line, costs: Costs) -> list[Line]:
+    """Plan the batch of a night; return the lines."""
     entries = Line(
         "entries, if the model needs the order of events",
         (Term("", events.result, "events"), Term("×", EVENT_ENTRIES, "entries of an event, at most")),
         "entries",
     )
-    plan.sample = choose_sample(entries.result, plan.demand.products, NEIGHBOURS)
-    if not plan.on_spark:
-        return entries.result
     trained = Line(
         "entries that a batch trains",
         (Term("", entries.result, "entries"), Term("÷", plan.sample, "as one user in so many")),
@@ -119,14 +122,13 @@ def _plan_batch(plan: Plan, events: Line, costs: Costs) -> float:
         (
             Term("", hours.result, "vCPU-hours"),
             Term("÷", BUSY, "busy"),
-            Term("×", DCU_PER_CPU, "DCU of a vCPU"),
+            Term("×", cost.DCU_PER_CPU, "DCU of a vCPU"),
             Term("+", STARTING_DCU_HOURS, "to start"),
         ),
         "DCU-hours",
     )
     plan.spark_dcu_hours = units.result
-    plan.sections["Training"] += [entries, trained, sent, hours, units]
-    return entries.result
+    return [entries, trained, sent, hours, units]
 
 
 def spark_month(plan: Plan) -> float:
@@ -141,4 +143,6 @@ def trained_by(plan: Plan) -> str:
     larger = [size for size in JOB_SIZES if plan.training_gib <= MEMORY_SHARE * size]
     if larger:
         return f"Spark, or the job similarity with {larger[0]} GiB"
-    return "Spark" if plan.sample == 1 else f"Spark, one user in {plan.sample}"
+    days = "" if plan.training_days == TRAINING_DAYS else f"{plan.training_days} days of "
+    users = "all users" if plan.sample == 1 else f"one user in {plan.sample}"
+    return "Spark" if plan.sample == 1 and not days else f"Spark, {days}{users}"

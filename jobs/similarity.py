@@ -11,11 +11,11 @@ import numpy as np
 from pydantic import Field
 
 from jobs.data.catalog import Catalog, catalog_of
-from jobs.data.history import History, history_start, read_history
+from jobs.data.history import READ_EVENTS, History, history_start, read_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
 from jobs.spark.blocks import choose_sample
 from jobs.spark.recipes import RECIPES
-from jobs.spark.submission import entries_of_event, prepare, submit
+from jobs.spark.submission import prepare, submit
 from jobs.tuning.buy_again import choose_formula
 from jobs.tuning.choice import Choice
 from jobs.tuning.drift import PROFILE_KEY, Drift, Profile, measure_drift, profile_of
@@ -125,10 +125,12 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
 
     If SIMILARITY_ENGINE has the shop trained on Spark, the model is chosen on a sample of users, among the algorithms
     that Spark can train. The job then submits the training on all users, or on as many as Spark can hold, and
-    ``finish_training`` publishes the result.
+    ``finish_training`` publishes the result. At most READ_EVENTS are read, those of the last days.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     since = history_start(settings().similarity_lookback_days, settings().all_history_below)
+    if since is not None and settings().similarity_engine != "local":
+        since = interactions.start_within(since, READ_EVENTS)
     size = interactions.estimate_size(since) if settings().similarity_engine != "local" else None
     on_spark = size is not None and trains_on_spark(size.pairs)
     one_in = max(1, round(size.events / TUNING_EVENTS)) if size is not None and on_spark else 1
@@ -198,8 +200,9 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if on_spark:
         assert size is not None
         training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
-        trained = choose_sample(size.events * entries_of_event(training.models), len(history.product_ids), NEIGHBOURS)
+        trained = choose_sample(size.events, len(history.product_ids), NEIGHBOURS)
         training.metrics["trained_on_users"] = f"1 in {trained}"
+        training.metrics["trained_since"] = None if since is None else f"{since:%Y-%m-%d}"
         return submit("similarity", started_at, since, training, trained)
     version = models.publish(
         job="similarity",

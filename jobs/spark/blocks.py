@@ -76,9 +76,12 @@ def most_entries(n_items: int, k: int, task_bytes: int = TASK_BYTES) -> int:
     return max(0, task_bytes - of_items) // of_entry * order
 
 
-def choose_sample(n_entries: float, n_items: int, k: int) -> int:
-    """Return n, so that a batch can train the entries of one user in n. The number of entries may be an estimate."""
-    return max(1, math.ceil(n_entries / (CAPACITY_SHARE * most_entries(n_items, k))))
+def choose_sample(n_events: float, n_items: int, k: int) -> int:
+    """Return n, so that a batch can train any model on the events of one user in n; their number may be an estimate.
+
+    Models that do not need the order of events could train three times as many, but exporting those takes too long.
+    """
+    return max(1, math.ceil(n_events * EVENT_ENTRIES / (CAPACITY_SHARE * most_entries(n_items, k))))
 
 
 def plan_blocks(work: Float64Array, order: int) -> Blocks:

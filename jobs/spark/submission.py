@@ -4,7 +4,7 @@ A shop with more events than the largest order of blocks can hold is trained on 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -13,9 +13,7 @@ import fsspec
 import pyarrow.parquet as pq
 
 from jobs.data.history import read_history
-from jobs.spark.blocks import EVENT_ENTRIES
 from jobs.spark.events import table_of
-from jobs.spark.recipes import Transitions, training_of
 from jobs.tuning.choice import Choice
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from shared.clients import spark_batches
@@ -64,12 +62,6 @@ def prepare(
         timings,
         choice.neighbours.mean_score,
     )
-
-
-def entries_of_event(models: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many entries an event of the costliest of these models takes in a task, at most."""
-    recipes = (training_of(model["algorithm"], model["parameters"]).recipe for model in models)
-    return EVENT_ENTRIES if any(isinstance(recipe, Transitions) for recipe in recipes) else 1
 
 
 def submit(

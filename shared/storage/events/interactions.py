@@ -1,6 +1,6 @@
 """A shop's events and products as training data, in packed columns; reading by row takes seconds per million."""
 
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import Any, Final, NamedTuple
 
 from shared.clients import postgres
@@ -35,6 +35,14 @@ FIRST: Final = """
 SELECT min(e.occurred_at) FROM events e
 WHERE cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz)
 """
+# The first day from which on at most :most weighted events were counted, and whether that is the first counted day.
+START_WITHIN: Final = """
+SELECT min(date), min(date) = (SELECT min(date) FROM daily_event_stats WHERE date >= cast(:since AS date)) FROM (
+    SELECT date, sum(sum(event_count)) OVER (ORDER BY date DESC) AS events FROM daily_event_stats
+    WHERE date >= cast(:since AS date) AND event_type = ANY (cast(:types AS text[])) GROUP BY date
+) AS days WHERE events <= :most
+"""
+LAST_DAY: Final = "SELECT max(date) FROM daily_event_stats WHERE date >= cast(:since AS date)"
 # One user in this many is enough to estimate the size of a history.
 SIZE_ONE_IN: Final = 64
 
@@ -77,6 +85,20 @@ def first_event(since: datetime | None) -> datetime | None:
     with postgres.transaction(statement_timeout_s=0) as connection:
         first: datetime | None = postgres.execute(connection, FIRST, {"since": since})[0][0]
     return first
+
+
+def start_within(since: datetime, most: int) -> datetime:
+    """Return ``since``, or the start of the first day (UTC) from which on there are at most ``most`` events.
+
+    Only complete days that ``daily_stats`` has counted are considered. If the last of them alone has more, it is taken.
+    """
+    types = [event_type.value for event_type, weight in EVENT_WEIGHTS.items() if weight > 0]
+    with postgres.transaction() as connection:
+        parameters = {"since": since, "types": types, "most": most}
+        first, is_whole = postgres.execute(connection, START_WITHIN, parameters)[0]
+        if first is None:
+            first = postgres.execute(connection, LAST_DAY, {"since": since})[0][0]
+    return since if is_whole or first is None else datetime.combine(first, time(), UTC)
 
 
 def read_packed(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> list[PackedEvents]:

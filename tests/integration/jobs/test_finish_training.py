@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from jobs.data.history import history_start, read_history
 from jobs.finish_training import PUBLICATIONS_MAX, FinishTraining, finish_training, in_scores_of
 from jobs.similarity import Similarity, similarity, trains_on_spark
 from jobs.spark.events import EVENTS, history_of_users
-from jobs.spark.submission import PreparedTraining, entries_of_event
+from jobs.spark.submission import PreparedTraining
 from shared.clients import postgres, redis_sync, spark_batches
 from shared.doctor import run_checks
 from shared.errors import Unavailable
 from shared.storage.answers import protocol
+from shared.storage.events import interactions
 from shared.storage.events.interactions import HistorySize
 from shared.storage.operations import training_batches
 from shared.storage.recommending import models
@@ -165,8 +167,8 @@ def test_a_batch_reads_as_many_users_as_its_tasks_can_hold(
     spark: SparkServer, monkeypatch: pytest.MonkeyPatch, events: int, sample: int
 ) -> None:
     complete = read_history(None)
-    # nine tenths of the capacity are planned for; an event of the cosine model is one entry
-    monkeypatch.setattr("jobs.spark.blocks.most_entries", lambda _items, _k: 100 / 0.9)
+    # nine tenths of the capacity are planned for, and three entries of an event
+    monkeypatch.setattr("jobs.spark.blocks.most_entries", lambda _items, _k: 300 / 0.9)
     monkeypatch.setattr("jobs.similarity.interactions.estimate_size", lambda _since: HistorySize(events, events))
     answer = similarity.run(Similarity())
     written = pq.read_table(spark.arguments(answer["batch"])["events"].removeprefix("file://"), schema=EVENTS)
@@ -178,9 +180,48 @@ def test_a_batch_reads_as_many_users_as_its_tasks_can_hold(
     assert stored.choice["metrics"]["trained_on_users"] == f"1 in {sample}"
 
 
-def test_an_event_of_a_sequence_takes_the_room_of_three_entries() -> None:
-    cosine, order = ({"algorithm": name, "parameters": {}} for name in ("cosine", "transitions"))
-    assert [entries_of_event(models) for models in ([cosine], [order], [cosine, order])] == [1, 3, 3]
+@pytest.mark.parametrize(
+    ("most", "first_day"),
+    # days have 10, 20 and 40 events, newest first; 5 searches of the newest weigh nothing
+    [(9, 1), (10, 1), (29, 1), (30, 2), (69, 2), (70, None), (1_000, None)],
+)
+def test_a_history_starts_with_the_days_that_can_be_read(env: Environment, most: int, first_day: int | None) -> None:
+    now = datetime.now(UTC)
+    for ago, events in ((1, 10), (2, 20), (3, 40), (100, 1_000_000)):
+        count_events(now - timedelta(days=ago), "view", events)
+    count_events(now - timedelta(days=1), "search", 5)
+    since = now - timedelta(days=90)
+    start = interactions.start_within(since, most)
+    if first_day is None:
+        assert start == since
+    else:
+        assert start == datetime.combine((now - timedelta(days=first_day)).date(), time(), UTC)
+
+
+def test_a_history_of_which_no_day_was_counted_is_read_whole(env: Environment) -> None:
+    since = datetime.now(UTC) - timedelta(days=90)
+    assert interactions.start_within(since, 1) == since
+
+
+def test_the_job_reads_no_earlier_events_where_spark_may_train(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_events(datetime.now(UTC) - timedelta(days=1), "view", 1)
+    count_events(datetime.now(UTC) - timedelta(days=2), "view", 1)
+    monkeypatch.setattr("jobs.similarity.READ_EVENTS", 1)
+    monkeypatch.setattr("jobs.similarity.history_start", lambda *_: datetime.now(UTC) - timedelta(days=90))
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    answer = similarity.run(Similarity())
+    assert (answer["outcome"], answer["trained_since"]) == ("submitted", yesterday)
+
+
+def count_events(day: datetime, event_type: str, events: int) -> None:
+    postgres.write(
+        "INSERT INTO daily_event_stats VALUES (:day, :type, :events, 1, 1)",
+        day=day.date(),
+        type=event_type,
+        events=events,
+    )
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])

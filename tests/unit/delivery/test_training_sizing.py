@@ -54,20 +54,30 @@ def test_products_alone_may_need_more_than_one_machine() -> None:
 def test_beyond_a_batch_a_sample_of_the_users_is_trained() -> None:
     # with few products, 61 groups of 1,000,000,000 ÷ 32 entries, of which nine tenths are planned for; 3 of an event
     most = 0.9 * 61 * ((1_000_000_000 - 616) // 32) / 3
-    within, beyond, more = plan_with(0.999 * most), plan_with(1.001 * most), plan_with(2.001 * most)
-    assert [trained_by(plan) for plan in (within, beyond, more)] == [
-        "Spark",
-        "Spark, one user in 2",
-        "Spark, one user in 3",
-    ]
+    within, beyond = plan_with(0.999 * most), plan_with(1.001 * most)
+    assert [trained_by(plan) for plan in (within, beyond)] == ["Spark", "Spark, one user in 2"]
     # half of the users cost half as much as all of twice as many; no limit of the plan is exceeded by training
     assert beyond.spark_dcu_hours < within.spark_dcu_hours
     assert not any("batch" in limit.name for limit in beyond.exceeded)
-    memory, entries = within.training_limits
-    assert (memory.share > 1, entries.share <= 1) == (True, True)
+    memory, events, read = within.training_limits
+    assert (memory.share > 1, events.share <= 1, read.share <= 1) == (True, True, True)
     assert beyond.training_limits[1].share > 1
     for limit in within.training_limits:
         assert limit.reached_at == pytest.approx(within.demand.requests_per_s / limit.share, rel=0.01)
+
+
+def test_beyond_what_the_job_can_read_fewer_days_are_trained() -> None:
+    within, beyond, ten = plan_with(999_000_000), plan_with(1_001_000_000), plan_with(10_000_000_000)
+    assert [trained_by(plan) for plan in (within, beyond, ten)] == [
+        "Spark, one user in 2",
+        "Spark, 89 days of one user in 2",
+        "Spark, 9 days of one user in 2",
+    ]
+    assert result(ten, "Training", "events of 9 days") == pytest.approx(1_000_000_000)
+    assert ten.spark_dcu_hours == pytest.approx(within.spark_dcu_hours, rel=0.05)
+    assert (within.training_limits[2].share <= 1, beyond.training_limits[2].share > 1) == (True, True)
+    # a shop that one machine trains reads all of its days
+    assert plan_with(1_000_000).training_days == 90
 
 
 def test_the_cost_of_spark_is_that_of_its_entries() -> None:
