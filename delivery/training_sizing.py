@@ -19,7 +19,7 @@ DAY_S: Final = 86_400
 GIB: Final = 2.0**30
 # The share of a machine's memory that is planned for: that of a night varies. SPARK_FROM_PAIRS leaves as much.
 MEMORY_SHARE: Final = 0.75
-# Sizes of the job's memory in GiB, and the processors of the largest.
+# Larger sizes of the job in GiB, up to the largest of Cloud Run, and its processors: https://cloud.google.com/run/quotas.
 JOB_SIZES: Final = (16, 32)
 PROCESSORS: Final = 8
 # DCU-hours until the driver and two executors have started, and have ended.
