@@ -62,11 +62,12 @@ EXPLANATION: Final = """
   what they cost with 10,000 products.
 - **Training** needs memory for each user-product pair and each product. The plan leaves a quarter of a machine's memory
   free. Beyond that, Spark trains; if the events exceed what the tasks of a batch can hold, it trains on one user in
-  *n*; if they exceed what the job can read, it reads fewer days. Requests are served as before
-  ([models](models.md#beyond-one-machine)). The work of a batch is that of the
-  costliest single model, one that needs the order of events; a mixture costs the sum of its models.
-- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, the file then deploys as
-  much as the limits allow, and the exit code is 1.
+  *n*; if they exceed what the job can read, it reads fewer days ([models](models.md#beyond-one-machine)). Requests are
+  served as before. The work of a batch is that of the costliest single model, one that needs the order of events; a
+  mixture costs the sum of its models.
+- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, every variable then has its
+  largest allowed value, so that Terraform deploys less than the load needs or refuses what does not fit, and the exit
+  code is 1.
 """
 
 

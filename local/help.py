@@ -95,7 +95,7 @@ arithmetic. No running system is needed: the costs of operations have been measu
   --peak-ratio R       ratio of the busiest time to the monthly mean (3)
   --json               prints the plan as JSON
   --tfvars             prints the plan as Terraform variables, as in terraform/envs/; exit code 1 if the plan exceeds
-                       a limit, so that they deploy less than it needs
+                       a limit, since the variables then have less than it needs
 
 Example: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000
 """,
