@@ -64,7 +64,8 @@ class Plan:
     """The plan: its sections, each a list of lines; what Terraform is given; the limits, the first to break first.
 
     sql_cpus, sql_memory_mib : those of the machine.  sql_work_cpus, sql_used_gib : what the work and the data need.
-    on_spark : whether the job ``similarity`` as deployed lacks memory.  sample : n, where Spark trains one user in n.
+    on_spark : whether the job ``similarity`` as deployed lacks memory.  larger_job_gib : the
+    memory with which one machine could train it, None if none could.  sample : n, where Spark trains one user in n.
     training_days : days of events that are read.
     training_limits : beyond these, the shop is trained in another way, and requests are served as before.
     """
@@ -88,6 +89,7 @@ class Plan:
     pairs: float = 0.0
     training_gib: float = 0.0
     on_spark: bool = False
+    larger_job_gib: int | None = None
     sample: int = 1
     training_days: int = int(Settings.model_fields["similarity_lookback_days"].default)
     spark_dcu_hours: float = 0.0

@@ -64,7 +64,7 @@ class Demand:
     def __post_init__(self) -> None:
         for name, least, most in (
             ("requests_per_s", LEAST_REQUESTS, MOST_REQUESTS),
-            ("products", 1, 1e8),
+            ("products", 1, 1e7),
             ("users", 1, 1e9),
             ("cached_share", 0, 1),
             ("peak_ratio", 1, 1000),

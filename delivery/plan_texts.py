@@ -65,9 +65,9 @@ EXPLANATION: Final = """
   *n*; if they exceed what the job can read, it reads fewer days ([models](models.md#beyond-one-machine)). Requests are
   served as before. The work of a batch is that of the costliest single model, one that needs the order of events; a
   mixture costs the sum of its models.
-- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, every variable then has its
-  largest allowed value, so that Terraform deploys less than the load needs or refuses what does not fit, and the exit
-  code is 1.
+- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, every variable then has
+  its largest allowed value, so that Terraform deploys less than the load needs or refuses what does not fit, and the
+  exit code is 1.
 """
 
 

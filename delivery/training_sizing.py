@@ -7,7 +7,7 @@ from delivery import cost
 from delivery.arithmetic import Line, Term, total
 from delivery.capacity_plan import Costs, Limit, Plan
 from delivery.workload import BUSY
-from jobs.data.history import READ_EVENTS
+from jobs.data.size import PAIRS_OF_A_PRODUCT, READ_EVENTS
 from jobs.models.pairs import score_bytes
 from jobs.spark.blocks import CAPACITY_SHARE, EVENT_ENTRIES, choose_order, choose_sample, most_entries
 from jobs.tuning.fitting import NEIGHBOURS
@@ -19,16 +19,11 @@ DAY_S: Final = 86_400
 GIB: Final = 2.0**30
 # The share of a machine's memory that is planned for: that of a night varies. SPARK_FROM_PAIRS leaves as much.
 MEMORY_SHARE: Final = 0.75
-# Larger sizes of the job in GiB, up to the largest of Cloud Run, and its processors: https://cloud.google.com/run/quotas.
-JOB_SIZES: Final = (16, 32)
-PROCESSORS: Final = 8
+SPARK_FROM_PAIRS: Final = int(Settings.model_fields["spark_from_pairs"].default)
+# Larger sizes of the job: GiB and their processors, up to the largest of Cloud Run, https://cloud.google.com/run/quotas.
+LARGER_JOBS: Final = ((16, 4), (32, 8))
 # DCU-hours until the driver and two executors have started, and have ended.
 STARTING_DCU_HOURS: Final = 3 * 4 * cost.DCU_PER_CPU / 6
-
-
-def job_gib() -> float:
-    """Return the memory of the job ``similarity`` as deployed, in GiB."""
-    return manifest().entries["similarity"].memory / 1024
 
 
 def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
@@ -55,15 +50,28 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         (
             Term("", plan.demand.products, "products"),
             Term("×", score_bytes(0, 1, NEIGHBOURS, workers=1), "bytes"),
-            Term("×", PROCESSORS, "processors"),
+            Term("×", manifest().entries["similarity"].cpu, "processors"),
             Term("÷", GIB, "bytes of a GiB"),
         ),
         "GiB",
     )
-    memory = total("training memory", [of_pairs, of_products], "GiB")
+    memory = total("training memory of the job similarity", [of_pairs, of_products], "GiB")
+    size = Line(
+        "pairs, and products as so many pairs as take their memory",
+        (
+            Term("", plan.demand.products, "products"),
+            Term("×", PAIRS_OF_A_PRODUCT, "pairs"),
+            Term("+", pairs.result, "pairs"),
+        ),
+        "pairs",
+    )
     plan.pairs, plan.training_gib = pairs.result, memory.result
-    plan.sections["Training"] = [events, pairs, of_pairs, of_products, memory]
-    plan.on_spark = memory.result > MEMORY_SHARE * job_gib()
+    plan.sections["Training"] = [events, pairs, of_pairs, of_products, memory, size]
+    plan.on_spark = size.result >= SPARK_FROM_PAIRS
+    further = plan.demand.products * score_bytes(0, 1, NEIGHBOURS, workers=1) / GIB
+    plan.larger_job_gib = next(
+        (gib for gib, cpus in LARGER_JOBS if of_pairs.result + further * cpus <= MEMORY_SHARE * gib), None
+    )
     if plan.on_spark:
         plan.training_days = min(TRAINING_DAYS, max(1, int(READ_EVENTS / (rate * DAY_S))))
     read = events if plan.training_days == TRAINING_DAYS else _events(rate, plan.training_days)
@@ -72,7 +80,7 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         plan.sections["Training"] += ([] if read is events else [read]) + _batch(plan, read, costs)
     capacity = CAPACITY_SHARE * most_entries(plan.demand.products, NEIGHBOURS)
     plan.training_limits = [
-        Limit("memory of the job similarity", memory.result, MEMORY_SHARE * job_gib(), "GiB", "Spark trains"),
+        Limit("pairs and products of the job similarity", size.result, SPARK_FROM_PAIRS, "pairs", "Spark trains"),
         Limit(
             "events of a batch on Spark",
             events.result,
@@ -140,9 +148,8 @@ def trained_by(plan: Plan) -> str:
     """Return what trains the shop, for people."""
     if not plan.on_spark:
         return "the job similarity"
-    larger = [size for size in JOB_SIZES if plan.training_gib <= MEMORY_SHARE * size]
-    if larger:
-        return f"Spark, or the job similarity with {larger[0]} GiB"
+    if plan.larger_job_gib is not None:
+        return f"Spark, or the job similarity with {plan.larger_job_gib} GiB"
     days = "" if plan.training_days == TRAINING_DAYS else f"{plan.training_days} days of "
     users = "all users" if plan.sample == 1 else f"one user in {plan.sample}"
     return "Spark" if plan.sample == 1 and not days else f"Spark, {days}{users}"

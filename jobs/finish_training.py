@@ -60,9 +60,13 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
     if settings().spark_batches is None:
         return give_up(batch, "SPARK_BATCHES is no longer set")
     try:
+        training = read_training(batch.choice)
+    except (TypeError, KeyError) as error:
+        return give_up(batch, f"another release recorded it: {error}")
+    try:
         state = spark_batches.read_batch(batch.id)
         if state is None and batch.submitted_at is None:
-            request_batch(batch.id, read_training(batch.choice))
+            request_batch(batch.id, training)
             return {"outcome": "submitted", "batch": batch.id}
     except Unavailable as error:
         is_refused = isinstance(error, spark_batches.BatchRefused) and batch.submitted_at is None
@@ -85,12 +89,15 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
         return {"outcome": "waiting", "batch": batch.id, "state": state.state}
     if state.state != "SUCCEEDED":
         return give_up(batch, f"the batch ended as {state.state}: {state.message or 'Google gives no reason'}")
+    model = models.active()
+    if model is not None and model.published_at > batch.started_at:
+        return give_up(batch, f"version {model.version} was published after it had begun")
     if (begun := training_batches.begin_publication(batch.id)) > PUBLICATIONS_MAX:
         return give_up(
-            batch, f"its publication was begun {begun - 1} times and never ended: it lacks memory or time, see the log"
+            batch, f"its publication was begun {begun - 1} times and never ended: the process was killed; see the log"
         )
     try:
-        return publish(batch, read_training(batch.choice))
+        return publish(batch, training)
     except Exception as error:
         training_batches.fail_publication(batch.id)
         if not is_overdue(batch) or training_runs.find_version(JOB, batch.id) is not None:

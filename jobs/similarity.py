@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from jobs.data.catalog import Catalog, catalog_of
-from jobs.data.history import READ_EVENTS, History, history_start, read_history
+from jobs.data.history import History, history_start, read_history
 from jobs.data.similarity_rows import format_rows, unpack_rows
+from jobs.data.size import READ_EVENTS, trains_on_spark
 from jobs.spark.blocks import choose_sample
 from jobs.spark.recipes import RECIPES
 from jobs.spark.submission import prepare, submit
@@ -29,6 +30,7 @@ from jobs.tuning.space import SPACES, Space
 from jobs.tuning.trial import Trial
 from jobs.tuning.warm_start import ActiveVersion, read_version
 from shared.answers_ahead import compute_ahead
+from shared.clients import spark_batches
 from shared.domain.formula import Repeats
 from shared.domain.replenishment import REPLENISHMENT_KEY
 from shared.job import Parameters, job, progress
@@ -60,12 +62,6 @@ def find_training_obstacle(history: History) -> str | None:
     if len(history.product_ids) < 2:
         return "events of one product only; neighbours need at least two products"
     return None
-
-
-def trains_on_spark(pairs: int) -> bool:
-    """Return whether, by SIMILARITY_ENGINE, a shop with this many pairs of user and product is trained on Spark."""
-    engine = settings().similarity_engine
-    return engine == "spark" or (engine == "auto" and pairs >= settings().spark_from_pairs)
 
 
 def report_trial(trial: Trial) -> None:
@@ -132,7 +128,10 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if since is not None and settings().similarity_engine != "local":
         since = interactions.start_within(since, READ_EVENTS)
     size = interactions.estimate_size(since) if settings().similarity_engine != "local" else None
-    on_spark = size is not None and trains_on_spark(size.pairs)
+    on_spark = size is not None and trains_on_spark(size.pairs, interactions.count_products())
+    if on_spark:
+        # before minutes of tuning
+        spark_batches.place()
     one_in = max(1, round(size.events / TUNING_EVENTS)) if size is not None and on_spark else 1
     spaces = SCALABLE if on_spark else SPACES
     if on_spark and (waiting := training_batches.find_open("similarity")) is not None:

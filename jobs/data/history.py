@@ -13,9 +13,6 @@ from shared.storage.events import interactions
 
 # Postgres stores timestamps as microseconds since this time
 EPOCH: Final = np.datetime64("2000-01-01T00:00:00", "us")
-# The most events that the job similarity reads where Spark may train. It reads them three times, in 8 minutes of its
-# 30; exporting half of them takes 13 more (docs/benchmarks.md, "Jobs around a training").
-READ_EVENTS: Final = 1_000_000_000
 DAY: Final = np.timedelta64(86_400_000_000, "us")
 
 

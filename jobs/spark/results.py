@@ -39,11 +39,21 @@ def products_in(table: pa.Table) -> Int64Array:
     return np.unique(np.concatenate([table[name].to_numpy() for name in PRODUCTS]).astype(np.int64))
 
 
+def check_rows(table: pa.Table) -> None:
+    """Raise ValueError for rows that no training writes."""
+    scores, products, others = (table[name].to_numpy() for name in ("score", *PRODUCTS))
+    if any(column.null_count for column in table.columns) or not (np.isfinite(scores) & (scores > 0)).all():
+        raise ValueError("a score is missing, or is not a number above 0")
+    if (products < 0).any() or (others < 0).any() or (products == others).any():
+        raise ValueError("a product or a neighbour is not a product's id, or a product is its own neighbour")
+
+
 def unpack_table(table: pa.Table, product_ids: Int64Array, neighbours: Neighbours) -> None:
     """Write a table's rows into ``neighbours``, in the codes of ``product_ids``, which ascend.
 
     All rows of a product are contiguous, best first.
     """
+    check_rows(table)
     items = np.searchsorted(product_ids, table["product_id"].to_numpy())
     starts = np.flatnonzero(np.append(True, items[1:] != items[:-1])[: len(items)])
     places = np.arange(len(items)) - np.repeat(starts, np.diff(np.append(starts, len(items))))

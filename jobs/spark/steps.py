@@ -4,6 +4,7 @@ Rows have ids that ascend by user, then session. The rows of a group arrive in n
 floating-point numbers depend on the order, so each step sorts what it adds up.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,10 @@ def entries_of(
     )
 
 
+# the most rows of a table that is shuffled
+SPREAD_ROWS: Final = 4_000_000
+
+
 def _ordered(table: pa.Table, *keys: str) -> pa.Table:
     """Return the table sorted by these keys, the first of which takes precedence."""
     return table.take(np.lexsort([table[key].to_numpy() for key in reversed(keys)]))
@@ -89,27 +94,27 @@ def sum_items(table: pa.Table) -> pa.Table:
 
 def spread_entries(
     table: pa.Table, recipe: Recipe | Transitions, item_values: Float64Array, blocks: Blocks
-) -> pa.Table:
-    """Return all entries of some items with their final weights, once for each task of the item."""
+) -> Iterator[pa.Table]:
+    """Yield all entries of some items with their final weights, once for each task of the item.
+
+    A table has SPREAD_ROWS rows at most: with large orders, all copies at once would exceed an executor's memory.
+    """
     table = _ordered(table, "item", "row", "step")
     items, weights = table["item"].to_numpy(), table["weight"].to_numpy()
-    positions, tasks = blocks.spread(items)
-    columns = {"task": tasks, "row": table["row"].take(positions)}
     if isinstance(recipe, Transitions):
-        return pa.table(
-            columns
-            | {
-                "step": table["step"].take(positions),
-                "item": items[positions],
-                "hour": table["hour"].take(positions),
-                "weight": weights[positions],
-            }
-        )
-    weights = recipe.by_item(weights, table["factor"].to_numpy(), items, item_values)
-    if recipe.is_cosine:
-        _, places = np.unique(items, return_inverse=True)
-        weights = weights / column_norms(places, weights, int(places.max(initial=-1)) + 1)[places]
-    return pa.table(columns | {"item": items[positions], "weight": weights.astype(np.float32)[positions]})
+        sent = table.select(["row", "step", "item", "hour", "weight"])
+    else:
+        weights = recipe.by_item(weights, table["factor"].to_numpy(), items, item_values)
+        if recipe.is_cosine:
+            _, places = np.unique(items, return_inverse=True)
+            weights = weights / column_norms(places, weights, int(places.max(initial=-1)) + 1)[places]
+        sent = pa.table({"row": table["row"], "item": items, "weight": weights.astype(np.float32)})
+    del table
+    copied = max(1, SPREAD_ROWS // blocks.tasks.shape[1])
+    for first in range(0, len(items), copied):
+        part = sent.slice(first, copied)
+        positions, tasks = blocks.spread(items[first : first + copied])
+        yield part.take(positions).add_column(0, "task", pa.array(tasks))
 
 
 def score_tasks(table: pa.Table, training: Training, factors: Factors | None, k: int) -> pa.Table:

@@ -12,13 +12,12 @@ from typing import Any, Final
 import fsspec
 import pyarrow.parquet as pq
 
-from jobs.data.history import read_history
+from jobs.data.history import History, read_history
 from jobs.spark.events import table_of
 from jobs.tuning.choice import Choice
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from shared.clients import spark_batches
 from shared.job import progress
-from shared.storage.events import interactions
 from shared.storage.operations import training_batches
 
 DAY: Final = timedelta(days=1)
@@ -102,26 +101,33 @@ def request_batch(batch_id: str, training: PreparedTraining) -> None:
 
 
 def write_events(folder: str, since: datetime | None, one_in: int = 1) -> int:
-    """Write the events that models learn from, one file per day, and return the number of events.
+    """Write the events that models learn from, and return their number.
+
+    since : one file is written for each day since then; all events are written to one file if it is None, which it is
+        in small shops.
 
     one_in : write those of one user in this many.
 
-    Only one day is in memory at a time. Whatever was written before the process died is deleted with the bucket's
+    Only one file is in memory at a time. Whatever was written before the process died is deleted with the bucket's
     other files, after two days.
     """
     filesystem, root = fsspec.core.url_to_fs(folder)
     filesystem.makedirs(root, exist_ok=True)
-    count, first = 0, interactions.first_event(since)
-    if first is None:
-        first = datetime.now(UTC)
-    day = datetime.combine(first.astimezone(UTC).date(), time(), UTC)
+    if since is None:
+        # few events, but some may be decades old
+        return _write(filesystem, f"{root}/all.parquet", read_history(None, one_in=one_in))
+    count, day = 0, datetime.combine(since.astimezone(UTC).date(), time(), UTC)
     while day <= datetime.now(UTC):
-        table = table_of(read_history(max(day, since or day), day + DAY, one_in))
-        with filesystem.open(f"{root}/{day:%Y-%m-%d}.parquet", "wb") as file:
-            pq.write_table(table, file)
-        count += table.num_rows
+        count += _write(filesystem, f"{root}/{day:%Y-%m-%d}.parquet", read_history(max(day, since), day + DAY, one_in))
         day += DAY
     return count
+
+
+def _write(filesystem: Any, path: str, history: History) -> int:
+    table = table_of(history)
+    with filesystem.open(path, "wb") as file:
+        pq.write_table(table, file)
+    return int(table.num_rows)
 
 
 def read_training(choice: Mapping[str, Any]) -> PreparedTraining:

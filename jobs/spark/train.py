@@ -7,9 +7,9 @@
 import argparse
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,8 @@ PART_EVENTS: Final = 2_000_000
 ROW_BITS: Final = 40
 # The numbers that are hashed for each partition: with so many, each partition is the hash of one of them.
 HASHED_NUMBERS: Final = 64
+# A step returns its rows in one table or in several.
+Step: TypeAlias = Callable[[pa.Table], Iterable[pa.Table]]
 # The most rows of a batch that a step returns.
 RESULT_ROWS: Final = 1_000_000
 
@@ -82,13 +84,14 @@ def partition(frame: DataFrame, key: Column, n: int) -> DataFrame:
     return frame.repartition(n, sql.element_at(listed, key + 1))
 
 
-def apply_whole(batches: Iterator[pa.RecordBatch], step: Callable[[pa.Table], pa.Table]) -> Iterator[pa.RecordBatch]:
+def apply_whole(batches: Iterator[pa.RecordBatch], step: Step) -> Iterator[pa.RecordBatch]:
     """Apply a step to all rows of a partition at once; a partition without rows has no result."""
     rows = list(batches)
     if rows:
         table = pa.Table.from_batches(rows)
         del rows
-        yield from step(table).to_batches(max_chunksize=RESULT_ROWS)
+        for result in step(table):
+            yield from result.to_batches(max_chunksize=RESULT_ROWS)
 
 
 def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | None = None) -> DataFrame:
@@ -109,17 +112,17 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
             first_row = context.partitionId() << ROW_BITS
             yield from steps.entries_of(history, first_row, now, heaviest, weighting, recipe).to_batches()
 
-    def by_item(frame: DataFrame, step: Callable[[pa.Table], pa.Table], schema: str) -> DataFrame:
+    def by_item(frame: DataFrame, step: Step, schema: str) -> DataFrame:
         parts = partition(frame, sql.col("item") % shop.n_parts, shop.n_parts)
         return parts.mapInArrow(lambda batches: apply_whole(batches, step), schema)
 
     def score_tasks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return apply_whole(batches, lambda table: steps.score_tasks(table, training, factors, k))
+        return apply_whole(batches, lambda table: [steps.score_tasks(table, training, factors, k)])
 
     # partitions are ranges of users in order, so that ids of rows ascend with the partition's number
     users = shop.events.repartitionByRange(shop.n_parts, "user_id")
     entries = users.mapInArrow(to_entries, steps.ENTRIES).persist(StorageLevel.MEMORY_AND_DISK)
-    sums = by_item(entries, steps.sum_items, steps.SUMS).toArrow()
+    sums = by_item(entries, lambda table: [steps.sum_items(table)], steps.SUMS).toArrow()
     items, n_items = sums["item"].to_numpy(), len(product_ids)
     totals, work = np.zeros(n_items), np.zeros(n_items)
     totals[items], work[items] = sums["total"].to_numpy(), sums["work"].to_numpy()
@@ -135,7 +138,7 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
     spread = by_item(entries, lambda table: steps.spread_entries(table, recipe, values, blocks), schema)
     tasks = partition(spread, sql.col("task"), blocks.n_tasks)
     scored = tasks.mapInArrow(score_tasks, steps.NEIGHBOURS)
-    return by_item(scored, lambda table: steps.merge_neighbours(table, product_ids, k), steps.PUBLISHED)
+    return by_item(scored, lambda table: [steps.merge_neighbours(table, product_ids, k)], steps.PUBLISHED)
 
 
 def train(

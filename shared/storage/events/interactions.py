@@ -31,20 +31,21 @@ SELECT count(*), count(DISTINCT (e.user_id, e.product_id)) FROM events e
 WHERE e.counted AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz))
   AND (cast(:one_in AS integer) = 1 OR mod(hashint8(e.user_id), cast(:one_in AS integer)) = 0)
 """
-FIRST: Final = """
-SELECT min(e.occurred_at) FROM events e
-WHERE cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz)
-"""
 # The first day from which on at most :most weighted events were counted, and whether that is the first counted day.
 START_WITHIN: Final = """
 SELECT min(date), min(date) = (SELECT min(date) FROM daily_event_stats WHERE date >= cast(:since AS date)) FROM (
     SELECT date, sum(sum(event_count)) OVER (ORDER BY date DESC) AS events FROM daily_event_stats
-    WHERE date >= cast(:since AS date) AND event_type = ANY (cast(:types AS text[])) GROUP BY date
+    WHERE date >= cast(:since AS date) AND date < current_date AND event_type = ANY (cast(:types AS text[]))
+    GROUP BY date
 ) AS days WHERE events <= :most
 """
-LAST_DAY: Final = "SELECT max(date) FROM daily_event_stats WHERE date >= cast(:since AS date)"
+LAST_DAY: Final = "SELECT max(date) FROM daily_event_stats WHERE date >= cast(:since AS date) AND date < current_date"
 # One user in this many is enough to estimate the size of a history.
 SIZE_ONE_IN: Final = 64
+
+COUNT_PRODUCTS: Final = "SELECT count(*) FROM products WHERE is_active"
+# A sample with fewer events than this says little: all users are counted.
+SAMPLE_EVENTS_MIN: Final = 1_000
 
 # Product attributes, in the order of the given ids.
 PRODUCTS: Final = """
@@ -74,23 +75,25 @@ class HistorySize(NamedTuple):
 
 def estimate_size(since: datetime | None, one_in: int = SIZE_ONE_IN) -> HistorySize:
     """Estimate the size of the history since ``since`` from one user in ``one_in``; events of types without a weight
-    are included."""
+    are included. Where the sample has few events, all users are counted."""
     with postgres.transaction(statement_timeout_s=0) as connection:
         events, pairs = postgres.execute(connection, SIZE, {"since": since, "one_in": one_in})[0]
+        if events < SAMPLE_EVENTS_MIN and one_in > 1:
+            return HistorySize(*postgres.execute(connection, SIZE, {"since": since, "one_in": 1})[0])
     return HistorySize(events * one_in, pairs * one_in)
 
 
-def first_event(since: datetime | None) -> datetime | None:
-    """Return the time of the first event since ``since``."""
+def count_products() -> int:
+    """Return the number of active products."""
     with postgres.transaction(statement_timeout_s=0) as connection:
-        first: datetime | None = postgres.execute(connection, FIRST, {"since": since})[0][0]
-    return first
+        return int(postgres.execute(connection, COUNT_PRODUCTS)[0][0])
 
 
 def start_within(since: datetime, most: int) -> datetime:
     """Return ``since``, or the start of the first day (UTC) from which on there are at most ``most`` events.
 
-    Only complete days that ``daily_stats`` has counted are considered. If the last of them alone has more, it is taken.
+    Only the days before today that ``daily_stats`` has counted are considered. If the last of them alone has more, it
+    is taken. Those days are the shop's, and a start in UTC is hours away from theirs.
     """
     types = [event_type.value for event_type, weight in EVENT_WEIGHTS.items() if weight > 0]
     with postgres.transaction() as connection:

@@ -51,6 +51,7 @@ LIST: Final = f"""
 SELECT m.version, m.algorithm, m.parameters, m.metrics, m.active, m.published_at, s.version IS NOT NULL AS stored
 FROM models m LEFT JOIN ({STORED}) AS s USING (version) ORDER BY m.version DESC LIMIT :limit
 """
+IS_ACTIVE: Final = "SELECT active FROM models WHERE version = :version"
 HAS_ACTIVE: Final = "SELECT 1 FROM models WHERE active"
 ACTIVE: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.active"
 GET: Final = f"{LIST.partition('ORDER BY')[0]} WHERE m.version = :version"
@@ -146,12 +147,32 @@ def publish(
     # A second transaction, because a reader plans its statement before it takes its snapshot. If a single commit
     # attached and activated the version, a snapshot could see it active while the plan lacks its partition, and so find
     # no neighbours.
-    with transaction() as connection:
-        _lock(connection)
-        _switch(connection, version)
-        training_runs.add(connection, job, started_at, "published", {**metrics, **(timings or {})}, version)
+    try:
+        with transaction() as connection:
+            _lock(connection)
+            _switch(connection, version)
+            training_runs.add(connection, job, started_at, "published", {**metrics, **(timings or {})}, version)
+    except Exception:
+        _discard(version)
+        raise
     invalidation.flush(*MODEL_SCOPES)
     return version
+
+
+def _discard(version: int) -> None:
+    """Drop the neighbours of a version that could not be activated, as far as possible.
+
+    Otherwise each attempt would leave a version, and MAX_VERSIONS of them would push out those to roll back to.
+    """
+    try:
+        with transaction(statement_timeout_s=0) as connection:
+            _lock(connection)
+            # where only the answer to the commit was lost, it is active
+            if not execute(connection, IS_ACTIVE, {"version": version})[0][0]:
+                execute(connection, f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT_S}s'")
+                execute(connection, DROP, {"version": version})
+    except Exception as error:  # noqa: BLE001 — the caller raises what went wrong before
+        log.warning("model version not dropped", extra={"version": version, "error": str(error)[:500]})
 
 
 def _lock(connection: Connection) -> None:

@@ -6,17 +6,20 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.data.history import history_start, read_history
+from jobs.data.size import trains_on_spark
 from jobs.finish_training import PUBLICATIONS_MAX, FinishTraining, finish_training, in_scores_of
-from jobs.similarity import Similarity, similarity, trains_on_spark
+from jobs.similarity import Similarity, similarity
 from jobs.spark.events import EVENTS, history_of_users
 from jobs.spark.submission import PreparedTraining
 from shared.clients import postgres, redis_sync, spark_batches
+from shared.clients.postgres import Connection
 from shared.doctor import run_checks
-from shared.errors import Unavailable
+from shared.errors import MissingSetting, Unavailable
 from shared.storage.answers import protocol
 from shared.storage.events import interactions
 from shared.storage.events.interactions import HistorySize
@@ -105,10 +108,13 @@ def submitted(hours_ago: float) -> None:
         " submitted_at = clock_timestamp() - :h * interval '1 hour'",
         h=hours_ago,
     )
+    # what was published before it began is no newer version
+    postgres.write("UPDATE models SET published_at = published_at - interval '2 days'")
 
 
 def started(hours_ago: float) -> None:
     postgres.write("UPDATE training_batches SET started_at = clock_timestamp() - :h * interval '1 hour'", h=hours_ago)
+    postgres.write("UPDATE models SET published_at = published_at - interval '2 days'")
 
 
 def test_a_training_is_submitted_awaited_and_published_beside_the_version_before(spark: SparkServer) -> None:
@@ -463,14 +469,129 @@ def test_a_result_that_can_never_be_published_is_given_up_once_the_batch_is_over
 
 
 @pytest.mark.parametrize(
-    ("engine", "pairs", "expected"),
-    [("local", 10**12, False), ("spark", 0, True), ("auto", 99, False), ("auto", 100, True)],
+    ("engine", "pairs", "products", "expected"),
+    [
+        ("local", 10**12, 10**6, False),
+        ("spark", 0, 0, True),
+        ("auto", 99, 0, False),
+        ("auto", 100, 0, True),
+        # a product takes the memory of seven pairs
+        ("auto", 29, 10, False),
+        ("auto", 30, 10, True),
+    ],
 )
-def test_the_engine_follows_the_setting_and_the_number_of_pairs(
-    env: Environment, engine: str, pairs: int, expected: bool
+def test_the_engine_follows_the_setting_and_the_size_of_the_shop(
+    env: Environment, engine: str, pairs: int, products: int, expected: bool
 ) -> None:
     with settings_of(env | {"SIMILARITY_ENGINE": engine, "SPARK_FROM_PAIRS": "100"}):
-        assert trains_on_spark(pairs) is expected
+        assert trains_on_spark(pairs, products) is expected
+
+
+def test_few_users_are_counted_and_not_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    assert interactions.estimate_size(None) == interactions.estimate_size(None, one_in=1) != HistorySize(0, 0)
+    # a sample that says enough is believed
+    monkeypatch.setattr("shared.storage.events.interactions.SAMPLE_EVENTS_MIN", 0)
+    assert interactions.estimate_size(None) == HistorySize(0, 0)
+    assert interactions.count_products() == 6
+
+
+def test_a_training_that_another_release_recorded_is_given_up(spark: SparkServer) -> None:
+    before, _ = active(), submit()
+    postgres.write("UPDATE training_batches SET choice = choice - 'shares' || '{\"weights\": []}'")
+    answer = finish()
+    assert answer["outcome"] == "kept"
+    assert answer["reason"].startswith("another release recorded it: ")
+    assert (active(), training_batches.find_open("similarity")) == (before, None)
+
+
+def test_a_result_does_not_replace_a_version_that_was_published_meanwhile(env: Environment, spark: SparkServer) -> None:
+    batch = submit()
+    with settings_of(env | {"SIMILARITY_ENGINE": "local"}):
+        newer = similarity.run(Similarity())["version"]
+    run_batch(spark, batch)
+    answer = finish()
+    assert answer["outcome"] == "kept"
+    assert answer["reason"] == f"version {newer} was published after it had begun"
+    assert active() == newer
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("score", float("nan"), "a score is missing"),
+        ("score", None, "a score is missing"),
+        ("score", 0.0, "a score is missing"),
+        ("neighbour_id", -5, "not a product's id"),
+        ("neighbour_id", "product_id", "its own neighbour"),
+    ],
+)
+def test_a_damaged_result_is_not_published(spark: SparkServer, column: str, value: object, message: str) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+    (file,) = Path(spark.arguments(batch)["output"].removeprefix("file://")).glob("model=*/*.parquet")
+    table = pq.read_table(file)
+    values = table[column].to_pylist()
+    values[-1] = table[value].to_pylist()[-1] if value == "product_id" else value
+    changed = pa.array(values, table.schema.field(column).type)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, changed), file)
+    with pytest.raises(ValueError, match=message):
+        finish()
+    assert active() == before
+
+
+def test_attempts_that_fail_to_activate_leave_no_versions_behind(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+
+    def die(_connection: object, _version: int) -> None:
+        raise Unavailable("the lock was not free")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "_switch", die)
+        for _ in range(models.MAX_VERSIONS + 1):
+            with pytest.raises(Unavailable):
+                finish()
+    assert [model.version for model in models.list_models() if model.stored] == [before]
+    assert finish()["dropped"] == []
+    assert {model.version for model in models.list_models() if model.stored} == {before, active()}
+
+
+def test_a_version_whose_activation_was_not_confirmed_keeps_its_neighbours(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, batch = active(), submit()
+    run_batch(spark, batch)
+    lock, calls = models._lock, []
+
+    def lose(connection: Connection) -> None:
+        # the third lock is that of the discarding: the activation has been committed, and its answer lost
+        calls.append(None)
+        if len(calls) == 3:
+            postgres.write("UPDATE models SET active = (version = (SELECT max(version) FROM models))")
+        lock(connection)
+
+    def die(_connection: object, _version: int) -> None:
+        raise Unavailable("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "_lock", lose)
+        patched.setattr(models, "_switch", die)
+        with pytest.raises(Unavailable):
+            finish()
+    assert active() > before
+    assert rows(active())
+
+
+def test_without_a_place_for_batches_the_job_ends_before_it_tunes(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    monkeypatch.setattr("jobs.similarity.choose_model", None)
+    with settings_of(env | {"SIMILARITY_ENGINE": "spark"}), pytest.raises(MissingSetting, match="SPARK_BATCHES"):
+        similarity.run(Similarity())
 
 
 def test_repeat_weights_follow_the_scores_of_all_users() -> None:

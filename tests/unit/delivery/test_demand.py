@@ -28,8 +28,8 @@ def test_the_profiles_are_of_growing_shops() -> None:
     [
         ({"requests_per_s": 0}, "--requests-per-s must be from 0.01 to 1,000,000, not 0."),
         ({"requests_per_s": 1e6 + 1}, "--requests-per-s must be"),
-        ({"products": 0}, "--products must be from 1 to 100,000,000, not 0."),
-        ({"products": 100_000_001}, "to 100,000,000, not 100,000,001."),
+        ({"products": 0}, "--products must be from 1 to 10,000,000, not 0."),
+        ({"products": 10_000_001}, "to 10,000,000, not 10,000,001."),
         ({"users": 0}, "--users must be from 1 to 1,000,000,000, not 0."),
         ({"users": 1_000_000_001}, "not 1,000,000,001."),
         (

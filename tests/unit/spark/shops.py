@@ -104,7 +104,9 @@ def run_steps(history: History, description: dict[str, Any], order: int, k: int,
     work[sums["item"].to_numpy()] = sums["work"].to_numpy()
     blocks = plan_blocks(work, order)
     values = totals if isinstance(recipe, Transitions) else recipe.item_values(totals)
-    spread = pa.concat_tables(steps.spread_entries(part, recipe, values, blocks) for part in by_item(entries))
+    spread = pa.concat_tables(
+        table for part in by_item(entries) for table in steps.spread_entries(part, recipe, values, blocks)
+    )
     tasks = groups(spread, lambda rows: rows["task"].to_numpy())
     scored = pa.concat_tables(steps.score_task(task, training, recipe.factors(totals), k) for task in tasks)
     # a merge of no rows has the schema where there are none

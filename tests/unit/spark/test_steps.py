@@ -1,8 +1,10 @@
 """The steps of a training on Spark, run one after the other without Spark, give what one machine gives."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.data import weighting
@@ -11,6 +13,7 @@ from jobs.data.weighting import Weighting
 from jobs.models import pairs, transitions
 from jobs.models.neighbours import Neighbours
 from jobs.models.registry import ALGORITHMS
+from jobs.spark import steps
 from jobs.spark.recipes import Cosine
 from jobs.spark.steps import entries_of, sum_items
 from jobs.tuning.fitting import training_input
@@ -115,3 +118,31 @@ def test_sums_over_the_users_of_a_product_do_not_depend_on_the_order_in_which_it
     assert any(sums.tobytes() != expected.tobytes() for sums in arrived)
     for order in orders:
         assert sum_items(entries.take(order))["total"].to_numpy().tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", ["cosine", "transitions"])
+def test_entries_are_sent_in_small_tables_with_the_same_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    history, model = shops.skewed(3_000, 150, 60), shops.model(name)
+    whole = shops.train_plainly(history, model, 3)
+    for rows in (1, 4, 7, 1_000):
+        monkeypatch.setattr(steps, "SPREAD_ROWS", rows)
+        for expected, found in zip(whole.arrays, shops.train_plainly(history, model, 3).arrays, strict=True):
+            assert np.array_equal(expected, found)
+
+
+def test_no_table_that_is_sent_has_more_than_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, model = shops.skewed(3_000, 150, 60), shops.model("cosine")
+    sent: list[int] = []
+    spread = steps.spread_entries
+
+    def watched(*arguments: Any) -> Iterator[pa.Table]:
+        for table in spread(*arguments):
+            sent.append(len(table))
+            yield table
+
+    monkeypatch.setattr(steps, "spread_entries", watched)
+    # each entry is sent to 3 + 1 tasks
+    monkeypatch.setattr(steps, "SPREAD_ROWS", 100)
+    shops.train_plainly(history, model, 3)
+    assert max(sent) == 100
+    assert len(sent) > 3
