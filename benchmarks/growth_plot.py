@@ -20,7 +20,7 @@ LINE: Final = 15
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a plot: sizes and values, of which all above 0. Those after the first ``measured`` are drawn dashed."""
+    """A line of a plot: points (size, value). Those beyond the first ``measured`` are extrapolated and drawn dashed."""
 
     name: str
     points: Sequence[tuple[float, float]]

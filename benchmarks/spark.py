@@ -1,7 +1,7 @@
 """Spark beside one machine: equal results, and the cost by size and number of blocks.
 
-``python -m benchmarks.spark [--events N …] [--orders Q …] [--json FILE] [--add] [--plot FILE]``, in an environment with
-pyspark 4.0.1 and Java 17 or 21 (CONTRIBUTING.md). Events are drawn from power laws with a seed, as in
+``python -m benchmarks.spark [--events N …] [--orders Q …] [--json FILE] [--add | --stored] [--plot FILE]``, in an
+environment with pyspark 4.0.1 and Java 17 or 21 (CONTRIBUTING.md). Events are drawn from power laws with a seed, as in
 benchmarks/similarity.py; users and products grow with them. Each size is trained once by the local engine and once on
 Spark for each order of blocks, by the same program and files as in the cloud, in a process of its own; without orders,
 by the local engine alone. Seconds are of processors, of all processes together, since other load makes little
@@ -217,6 +217,8 @@ def main() -> int:
     print("| events | pairs | products | multiplications | engine | tasks | processor s | clock s | peak MB | equal |")
     print("|---:|---:|---:|---:|---|---:|---:|---:|---:|---|")
     rows: list[dict[str, Any]] = []
+    if (options.stored or options.add) and options.json is None:
+        parser.error("--stored and --add need --json")
     if options.stored or options.add:
         rows += json.loads(options.json.read_text())
         for row in rows:
@@ -227,6 +229,8 @@ def main() -> int:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if (cost := sent_entry_us(rows)) is not None:
         print(f"An entry that is sent to a task costs {cost:.2f} µs of processors.")
+    if options.plot and cost is None:
+        parser.error("a plot needs two sizes with the same order of blocks")
     if options.plot:
         options.plot.write_text(plot(rows))
     return 0 if all(row["equal"] for row in rows) else 1

@@ -1,10 +1,10 @@
 """What the jobs around a training need as a shop grows: ``python -m benchmarks.training_jobs``.
 
 For each number of events (``--events``), a shop is loaded into a database of its own, with users and products drawn
-from power laws. The job ``similarity`` then trains it on one machine, and its peak memory is compared with what the
-capacity plan expects; the same events are exported as for Spark. For each number of products (``--products``), the
-result of a training on Spark is published, for a single model and for a mixture. Every job runs in a process of its
-own. Seconds of processors are the job's; those of PostgreSQL are counted beside them.
+from power laws. The job ``similarity`` then trains it on one machine, and the same events are exported as for Spark.
+For each number of products (``--products``), the result of a training on Spark is published, for a single model and for
+a mixture. Every job runs in a process of its own. Processor seconds are the job's; those of PostgreSQL stand beside
+them.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +28,10 @@ from benchmarks.database import scratch, vacuum
 from benchmarks.frame import services
 from benchmarks.metering import family, processor_s
 from benchmarks.spark import DAYS, EVENTS_OF_A_PRODUCT, EVENTS_OF_A_USER
+from jobs.tuning.fitting import NEIGHBOURS
 
 EVENTS: Final = (1_000_000, 10_000_000)
 PRODUCTS: Final = (100_000, 1_000_000)
-NEIGHBOURS: Final = 50
 # files that Spark writes for a model
 PARTS: Final = 64
 # models of the mixture that is published
@@ -117,7 +117,8 @@ def run_job(name: str, argument: str) -> dict[str, Any]:
     if name == "export":
         from jobs.spark.submission import write_events
 
-        return {"events": write_events(argument, None)}
+        folder, events = argument.rsplit("#", 1)
+        return {"events": write_events(folder, datetime.now(UTC) - timedelta(days=DAYS), events=int(events))}
     from jobs.finish_training import publish
     from jobs.spark.submission import PreparedTraining
     from shared.storage.operations.training_batches import TrainingBatch
@@ -179,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
             with scratch("aisle_bench_training") as url:
                 load_shop(events, say)
                 own = {"DATABASE_URL": url}
-                export = measure("export", f"file://{folder}/{events}", server, own)
+                export = measure("export", f"file://{folder}/{events}#{events}", server, own)
                 report(export | {"size": f"{export['events']:,} events"})
                 pairs = count_pairs()
                 trained = measure("similarity", "", server, own)

@@ -49,8 +49,8 @@ class Limit:
     limit: float
     unit: str
     beyond: str
-    # requests/s of this shop and this mix at which it is reached: 0 if LEAST_REQUESTS exceed it, None if MOST_REQUESTS
-    # do not
+    # requests/s of this shop and this mix at which it is reached: 0 if it is already exceeded at LEAST_REQUESTS, None
+    # if not even at MOST_REQUESTS
     reached_at: float | None = None
 
     @property

@@ -36,7 +36,7 @@ MOST_REQUESTS: Final = 1e6
 
 
 def exact(value: float) -> str:
-    """Return a number with all its digits: one that is refused differs from its bound."""
+    """Return a number to 15 digits, so that a refused value never looks equal to its bound."""
     return f"{value:,.15g}"
 
 

@@ -18,7 +18,7 @@ from delivery.capacity import plan_for
 from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_MEMORY, SQL_PROCESSORS, Limit, Plan, read_limits
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
 from delivery.service_sizing import DISK_GROWTH, SQL_DISK_MIN
-from delivery.training_sizing import trained_by
+from delivery.training_sizing import TRAINING_DAYS, trained_by
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "capacity.md"
@@ -65,7 +65,7 @@ EXPLANATION: Final = """
   *n*; if they exceed what the job can read, it reads fewer days ([models](models.md#beyond-one-machine)). Requests are
   served as before. The work of a batch is that of the costliest single model, one that needs the order of events; a
   mixture costs the sum of its models.
-- **Limits.** A plan that exceeds limits names each of them with its remedy. With `--tfvars`, every variable then has
+- **Limits.** If a plan exceeds limits, each is named with its remedy. With `--tfvars`, every variable then has
   its largest allowed value, so that Terraform deploys less than the load needs or refuses what does not fit, and the
   exit code is 1.
 """
@@ -178,7 +178,7 @@ def text(plan: Plan) -> str:
         f"max_connections {plan.max_connections}",
         f"  Network: {network}, {amount(plan.network_mbps)} Mbit/s",
         f"  Redis: {plan.redis_gib} GiB, {plan.redis_busy:.0%} of its thread",
-        f"  Training: {trained_by(plan)}; {amount(plan.pairs)} pairs",
+        f"  Training: {trained_by(plan)}; {amount(plan.pairs)} pairs in {TRAINING_DAYS} days",
         "",
         "Monthly cost, USD (docs/cost.md)",
         *(f"  {name}: {value:,.0f}" for name, value in plan.monthly.items() if value >= 0.5),

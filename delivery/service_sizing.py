@@ -36,7 +36,7 @@ SQL_GIB_PER_CPU: Final = 3.75
 GIB: Final = 2.0**30
 
 
-def whole_cpus(least: float) -> int:
+def round_up_cpus(least: float) -> int:
     """Return the processors of a machine with at least so many: one, or an even number."""
     return 1 if least <= 1 else 2 * math.ceil(least / 2)
 
@@ -106,8 +106,8 @@ def plan_database(plan: Plan, rates: Mapping[str, Line], costs: Costs, limits: M
         "GiB",
     )
     memory = total("memory: what is read often, and connections", [products, users, models, hot, connected], "GiB")
-    plan.sql_work_cpus, plan.sql_used_gib = whole_cpus(cpus.result), memory.result
-    plan.sql_cpus = whole_cpus(max(cpus.result, memory.result / limits["sql_memory_gib_per_cpu_max"]))
+    plan.sql_work_cpus, plan.sql_used_gib = round_up_cpus(cpus.result), memory.result
+    plan.sql_cpus = round_up_cpus(max(cpus.result, memory.result / limits["sql_memory_gib_per_cpu_max"]))
     gib = max(limits["sql_memory_gib_min"], plan.sql_cpus * SQL_GIB_PER_CPU, memory.result)
     plan.sql_memory_mib = math.ceil(gib * 4) * 256
     stored = [

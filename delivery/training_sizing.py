@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from delivery import cost
-from delivery.arithmetic import Line, Term, total
+from delivery.arithmetic import Line, Term, amount, total
 from delivery.capacity_plan import Costs, Limit, Plan
 from delivery.workload import BUSY
 from jobs.data.size import PAIRS_OF_A_PRODUCT, READ_EVENTS
@@ -107,12 +107,12 @@ def _batch(plan: Plan, events: Line, costs: Costs) -> list[Line]:
     )
     trained = Line(
         "entries that a batch trains",
-        (Term("", entries.result, "entries"), Term("÷", plan.sample, "as one user in so many")),
+        (Term("", entries.result, "entries"), Term("÷", plan.sample, "for one user in so many")),
         "entries",
     )
     order = choose_order(0, int(trained.result), plan.demand.products, NEIGHBOURS)
     sent = Line(
-        f"entries sent to {order**2 + order if order > 1 else 1} tasks",
+        f"entries sent to {amount(order**2 + order if order > 1 else 1)} tasks",
         (Term("", trained.result, "entries"), Term("×", order + 1, "tasks of each")),
         "entries",
     )

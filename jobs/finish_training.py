@@ -1,6 +1,7 @@
 """Job, every five minutes: publish the result of a training run on Spark. If it failed, the active model stays."""
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ GIVEN_UP_AFTER: Final = timedelta(seconds=spark_batches.BATCH_TTL_S + 3600)
 GIVEN_UP_AFTER_H: Final = GIVEN_UP_AFTER / timedelta(hours=1)
 # a batch that Google refuses is given up after this time: new roles take minutes to take effect
 REFUSED_AFTER: Final = timedelta(hours=1)
-# publications whose process was killed, for its memory or its time, before the result is given up
+# attempts to publish whose process may be killed, for its memory or its time, before the result is given up
 PUBLICATIONS_MAX: Final = 3
 # the key of a version's metrics that names its batch
 BATCH_KEY: Final = "batch"
@@ -93,13 +94,14 @@ def finish_training(_parameters: FinishTraining) -> dict[str, Any]:
     if model is not None and model.published_at > batch.started_at:
         return give_up(batch, f"version {model.version} was published after it had begun")
     if (begun := training_batches.begin_publication(batch.id)) > PUBLICATIONS_MAX:
-        return give_up(
-            batch, f"its publication was begun {begun - 1} times and never ended: the process was killed; see the log"
-        )
+        reason = f"its publication was begun {begun - 1} times and never reported an end (out of memory or time?)"
+        return give_up(batch, f"{reason}; see the log")
     try:
         return publish(batch, training)
     except Exception as error:
-        training_batches.fail_publication(batch.id)
+        # where the database is away, this attempt counts as one whose process was killed
+        with suppress(Unavailable):
+            training_batches.fail_publication(batch.id)
         if not is_overdue(batch) or training_runs.find_version(JOB, batch.id) is not None:
             raise
         return give_up(batch, f"its result cannot be published: {type(error).__name__}: {error}"[:500])

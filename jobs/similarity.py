@@ -199,10 +199,10 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if on_spark:
         assert size is not None
         training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
-        trained = choose_sample(size.events, len(history.product_ids), NEIGHBOURS)
+        trained = choose_sample(size.events, interactions.count_products(), NEIGHBOURS)
         training.metrics["trained_on_users"] = f"1 in {trained}"
         training.metrics["trained_since"] = None if since is None else f"{since:%Y-%m-%d}"
-        return submit("similarity", started_at, since, training, trained)
+        return submit("similarity", started_at, since, training, trained, size.events)
     version = models.publish(
         job="similarity",
         started_at=started_at,

@@ -94,8 +94,8 @@ arithmetic. No running system is needed: the costs of operations have been measu
   --cached-share S     share of recommendations and product pages that Redis answers, 0 to 1 (0.6)
   --peak-ratio R       ratio of the busiest time to the monthly mean (3)
   --json               prints the plan as JSON
-  --tfvars             prints the plan as Terraform variables, as in terraform/envs/; exit code 1 if the plan exceeds
-                       a limit, since the variables then have less than it needs
+  --tfvars             prints the plan as Terraform variables, as in terraform/envs/. The exit code is 1 if the plan
+                       exceeds a limit; the variables then have less than the plan needs
 
 Example: ./aisle simulate --requests-per-s 1000 --products 100000 --users 1000000
 """,

@@ -260,7 +260,8 @@ class Settings(BaseModel):
     spark_from_pairs: int = Field(
         30_000_000,
         ge=0,
-        description="with SIMILARITY_ENGINE=auto: pairs of user and product from which `similarity` trains on Spark",
+        description="with SIMILARITY_ENGINE=auto: pairs of user and product from which `similarity` trains on Spark; a "
+        "product counts as seven",
     )
     spark_batches: SparkBatches | None = Field(
         None,

@@ -294,7 +294,7 @@ variable "similarity_engine" {
 }
 
 variable "spark_from_pairs" {
-  description = "With similarity_engine = auto, the number of user-product pairs from which the job trains on Spark."
+  description = "With similarity_engine = auto, the number of user-product pairs from which the job trains on Spark; a product counts as seven."
   type        = number
   default     = 30000000
 

@@ -117,15 +117,6 @@ def spread_entries(
         yield part.take(positions).add_column(0, "task", pa.array(tasks))
 
 
-def score_tasks(table: pa.Table, training: Training, factors: Factors | None, k: int) -> pa.Table:
-    """Return what ``score_task`` returns for each task in the table: one, unless tasks share a partition."""
-    tasks = table["task"].to_numpy()
-    numbers = np.unique(tasks)
-    if len(numbers) == 1:
-        return score_task(table, training, factors, k)
-    return pa.concat_tables(score_task(table.filter(tasks == number), training, factors, k) for number in numbers)
-
-
 def score_task(table: pa.Table, training: Training, factors: Factors | None, k: int) -> pa.Table:
     """Return the ``k`` best neighbours of each item of a task among the task's items.
 

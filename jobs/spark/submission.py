@@ -20,7 +20,9 @@ from shared.clients import spark_batches
 from shared.job import progress
 from shared.storage.operations import training_batches
 
-DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
+# The events of a file, on average. PostgreSQL sends those of a file in one row of at most a gigabyte: 19 million.
+FILE_EVENTS: Final = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -64,23 +66,25 @@ def prepare(
 
 
 def submit(
-    job: str, started_at: datetime, since: datetime | None, training: PreparedTraining, one_in: int = 1
+    job: str, started_at: datetime, since: datetime | None, training: PreparedTraining, one_in: int = 1, events: int = 0
 ) -> dict[str, Any]:
     """Write the events of one user in ``one_in`` since ``since``, record the batch, submit it, and return the answer.
+
+    events : the number of all users' events since then, about.
 
     The row is stored before the request is sent: if the job dies between the two, ``finish_training`` submits the batch
     under the same id.
     """
     batch_id = f"aisle-{job}-{started_at:%Y%m%d-%H%M%S}"
-    events = write_events(f"{folder_of(batch_id)}/events", since, one_in)
+    exported = write_events(f"{folder_of(batch_id)}/events", since, one_in, events)
     if not training_batches.open_batch(batch_id, job, started_at, vars(training)):
         return {"outcome": "waiting", "reason": "another training has not ended"}
     request_batch(batch_id, training)
-    progress("training submitted", batch=batch_id, events=events)
+    progress("training submitted", batch=batch_id, events=exported)
     return {
         "outcome": "submitted",
         "batch": batch_id,
-        "exported_events": events,
+        "exported_events": exported,
         **training.metrics,
         **training.timings,
     }
@@ -100,13 +104,13 @@ def request_batch(batch_id: str, training: PreparedTraining) -> None:
     training_batches.mark_submitted(batch_id)
 
 
-def write_events(folder: str, since: datetime | None, one_in: int = 1) -> int:
+def write_events(folder: str, since: datetime | None, one_in: int = 1, events: int = 0) -> int:
     """Write the events that models learn from, and return their number.
 
-    since : one file is written for each day since then; all events are written to one file if it is None, which it is
-        in small shops.
+    since : one file is written for each day since then, or for a few hours in a large shop; all events are written to
+        one file if it is None, which it is in small shops.
 
-    one_in : write those of one user in this many.
+    one_in : write those of one user in this many.  events : the number of all users' events since then, about.
 
     Only one file is in memory at a time. Whatever was written before the process died is deleted with the bucket's
     other files, after two days.
@@ -116,11 +120,20 @@ def write_events(folder: str, since: datetime | None, one_in: int = 1) -> int:
     if since is None:
         # few events, but some may be decades old
         return _write(filesystem, f"{root}/all.parquet", read_history(None, one_in=one_in))
-    count, day = 0, datetime.combine(since.astimezone(UTC).date(), time(), UTC)
-    while day <= datetime.now(UTC):
-        count += _write(filesystem, f"{root}/{day:%Y-%m-%d}.parquet", read_history(max(day, since), day + DAY, one_in))
-        day += DAY
+    now = datetime.now(UTC)
+    length = slice_hours(events / one_in / ((now - since) / HOUR)) * HOUR
+    count, start = 0, datetime.combine(since.astimezone(UTC).date(), time(), UTC)
+    while start <= now:
+        if start + length > since:
+            history = read_history(max(start, since), start + length, one_in)
+            count += _write(filesystem, f"{root}/{start:%Y-%m-%d-%H}.parquet", history)
+        start += length
     return count
+
+
+def slice_hours(hourly_events: float) -> int:
+    """Return the hours of a file, a divisor of 24, so that it has FILE_EVENTS on average at most."""
+    return next((hours for hours in (24, 12, 6, 3) if hours * hourly_events <= FILE_EVENTS), 1)
 
 
 def _write(filesystem: Any, path: str, history: History) -> int:

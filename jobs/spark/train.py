@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PART_EVENTS: Final = 2_000_000
 # The number of low bits of a row's id that count the rows of a partition; the partition's number is in the bits above.
 ROW_BITS: Final = 40
-# The numbers that are hashed for each partition: with so many, each partition is the hash of one of them.
+# The numbers that are hashed for each partition. With so many, a partition is left without one in e^-64 of the cases.
 HASHED_NUMBERS: Final = 64
 # A step returns its rows in one table or in several.
 Step: TypeAlias = Callable[[pa.Table], Iterable[pa.Table]]
@@ -78,19 +78,18 @@ def partition(frame: DataFrame, key: Column, n: int) -> DataFrame:
     numbers = sql.col("id").cast("int")
     hashed = frame.sparkSession.range(HASHED_NUMBERS * n).select(numbers, sql.pmod(sql.hash(numbers), sql.lit(n)))
     found, keys = (column.to_numpy() for column in hashed.toArrow().columns)
-    number_of = np.zeros(n, np.int32)
-    number_of[keys[::-1]] = found[::-1]
-    listed = sql.array(*(sql.lit(int(number)) for number in number_of))
+    hit, first = np.unique(keys, return_index=True)
+    if len(hit) < n:
+        raise RuntimeError(f"of {HASHED_NUMBERS * n:,} numbers, none is hashed to {n - len(hit)} of {n:,} partitions")
+    listed = sql.array(*(sql.lit(int(number)) for number in found[first]))
     return frame.repartition(n, sql.element_at(listed, key + 1))
 
 
-def apply_whole(batches: Iterator[pa.RecordBatch], step: Step) -> Iterator[pa.RecordBatch]:
+def apply_to_partition(batches: Iterator[pa.RecordBatch], step: Step) -> Iterator[pa.RecordBatch]:
     """Apply a step to all rows of a partition at once; a partition without rows has no result."""
     rows = list(batches)
     if rows:
-        table = pa.Table.from_batches(rows)
-        del rows
-        for result in step(table):
+        for result in step(pa.Table.from_batches(rows)):
             yield from result.to_batches(max_chunksize=RESULT_ROWS)
 
 
@@ -114,10 +113,10 @@ def train_model(shop: Shop, model: Mapping[str, Any], k: int, *, order: int | No
 
     def by_item(frame: DataFrame, step: Step, schema: str) -> DataFrame:
         parts = partition(frame, sql.col("item") % shop.n_parts, shop.n_parts)
-        return parts.mapInArrow(lambda batches: apply_whole(batches, step), schema)
+        return parts.mapInArrow(lambda batches: apply_to_partition(batches, step), schema)
 
     def score_tasks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return apply_whole(batches, lambda table: [steps.score_tasks(table, training, factors, k)])
+        return apply_to_partition(batches, lambda table: [steps.score_task(table, training, factors, k)])
 
     # partitions are ranges of users in order, so that ids of rows ascend with the partition's number
     users = shop.events.repartitionByRange(shop.n_parts, "user_id")
@@ -151,7 +150,6 @@ def train(
 ) -> None:
     """Train models and write the neighbours of each to its own folder, replacing what a failed attempt left there."""
     shop = read_shop(session, events)
-    session.conf.set("spark.sql.shuffle.partitions", str(shop.n_parts))
     for number, model in enumerate(models):
         train_model(shop, model, k, order=order).write.mode("overwrite").parquet(f"{output}/model={number}")
         session.catalog.clearCache()

@@ -229,3 +229,49 @@ run "more_memory_than_the_processors_may_have_is_refused" {
 
   expect_failures = [var.database]
 }
+
+run "the_smallest_custom_machine_and_the_largest_disk_are_accepted" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-1-3840", disk_gb = 65536 }
+  }
+
+  assert {
+    condition     = google_sql_database_instance.this.settings[0].disk_size == 65536
+    error_message = "the disk has another size"
+  }
+}
+
+run "a_disk_below_a_tenth_of_the_largest_grows_tenfold" {
+  command = plan
+
+  variables {
+    database = { disk_gb = 6553 }
+  }
+
+  assert {
+    condition     = google_sql_database_instance.this.settings[0].disk_autoresize_limit == 65530
+    error_message = "the disk does not grow tenfold"
+  }
+}
+
+run "memory_in_other_steps_is_refused" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-2-7681" }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "less_memory_than_the_processors_need_is_refused" {
+  command = plan
+
+  variables {
+    database = { tier = "db-custom-8-7168" }
+  }
+
+  expect_failures = [var.database]
+}

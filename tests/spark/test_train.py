@@ -150,7 +150,7 @@ def test_one_product_and_no_events_have_no_neighbours(session: Any, tmp_path: Pa
 
 
 def test_each_key_has_a_partition_of_its_own(session: Any) -> None:
-    for n in (1, 2, 7, 182):
+    for n in (1, 2, 7, 3782):
         frame = session.range(3 * n).select((sql.col("id") % n).cast("int").alias("task"))
         parts = train.partition(frame, sql.col("task"), n).select("task", sql.spark_partition_id()).toArrow()
         met = set(zip(*(column.to_pylist() for column in parts.columns), strict=True))

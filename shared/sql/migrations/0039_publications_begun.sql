@@ -1,2 +1,2 @@
--- How often the publication of a training's result was begun without an end: a process that is killed reports nothing.
+-- Publications of the result that began and never reported an end, because their process was killed.
 ALTER TABLE training_batches ADD COLUMN publications_begun integer NOT NULL DEFAULT 0;

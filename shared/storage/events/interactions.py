@@ -1,6 +1,6 @@
 """A shop's events and products as training data, in packed columns; reading by row takes seconds per million."""
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from shared.clients import postgres
@@ -31,15 +31,17 @@ SELECT count(*), count(DISTINCT (e.user_id, e.product_id)) FROM events e
 WHERE e.counted AND (cast(:since AS timestamptz) IS NULL OR e.occurred_at >= cast(:since AS timestamptz))
   AND (cast(:one_in AS integer) = 1 OR mod(hashint8(e.user_id), cast(:one_in AS integer)) = 0)
 """
-# The first day from which on at most :most weighted events were counted, and whether that is the first counted day.
+# The first counted day, the first from which on there are at most :most events, and the last; days are the shop's.
 START_WITHIN: Final = """
-SELECT min(date), min(date) = (SELECT min(date) FROM daily_event_stats WHERE date >= cast(:since AS date)) FROM (
-    SELECT date, sum(sum(event_count)) OVER (ORDER BY date DESC) AS events FROM daily_event_stats
-    WHERE date >= cast(:since AS date) AND date < current_date AND event_type = ANY (cast(:types AS text[]))
-    GROUP BY date
-) AS days WHERE events <= :most
+WITH days AS (
+    SELECT date, sum(event_count) AS events FROM daily_event_stats
+    WHERE date >= shop_day(cast(:since AS timestamptz)) AND date < shop_day(now()) GROUP BY date
+), so_far AS (
+    SELECT date, sum(events) OVER (ORDER BY date DESC) AS events FROM days
+)
+SELECT min(date), shop_midnight(coalesce(min(date) FILTER (WHERE events <= :most), max(date))),
+       min(date) FILTER (WHERE events <= :most) FROM so_far
 """
-LAST_DAY: Final = "SELECT max(date) FROM daily_event_stats WHERE date >= cast(:since AS date) AND date < current_date"
 # One user in this many is enough to estimate the size of a history.
 SIZE_ONE_IN: Final = 64
 
@@ -90,18 +92,14 @@ def count_products() -> int:
 
 
 def start_within(since: datetime, most: int) -> datetime:
-    """Return ``since``, or the start of the first day (UTC) from which on there are at most ``most`` events.
+    """Return ``since``, or the start of the first day from which on there are at most ``most`` events.
 
-    Only the days before today that ``daily_stats`` has counted are considered. If the last of them alone has more, it
-    is taken. Those days are the shop's, and a start in UTC is hours away from theirs.
+    Only days before today that ``daily_stats`` has counted are known; others count as empty. If the last of them alone
+    has more events, it is taken.
     """
-    types = [event_type.value for event_type, weight in EVENT_WEIGHTS.items() if weight > 0]
     with postgres.transaction() as connection:
-        parameters = {"since": since, "types": types, "most": most}
-        first, is_whole = postgres.execute(connection, START_WITHIN, parameters)[0]
-        if first is None:
-            first = postgres.execute(connection, LAST_DAY, {"since": since})[0][0]
-    return since if is_whole or first is None else datetime.combine(first, time(), UTC)
+        first, start, within = postgres.execute(connection, START_WITHIN, {"since": since, "most": most})[0]
+    return since if first is None or within == first else start
 
 
 def read_packed(since: datetime | None, until: datetime | None = None, one_in: int = 1) -> list[PackedEvents]:

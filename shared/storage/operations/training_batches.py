@@ -59,7 +59,7 @@ def begin_publication(batch_id: str) -> int:
 
 
 def fail_publication(batch_id: str) -> None:
-    """Record that the publication ended with an error: only those that end without one, in a killed process, count."""
+    """Uncount a publication that ended with an error: only attempts whose process was killed are counted."""
     write(FAIL_PUBLICATION, id=batch_id)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from jobs.data.size import trains_on_spark
 from jobs.finish_training import PUBLICATIONS_MAX, FinishTraining, finish_training, in_scores_of
 from jobs.similarity import Similarity, similarity
 from jobs.spark.events import EVENTS, history_of_users
-from jobs.spark.submission import PreparedTraining
+from jobs.spark.submission import PreparedTraining, slice_hours, write_events
 from shared.clients import postgres, redis_sync, spark_batches
 from shared.clients.postgres import Connection
 from shared.doctor import run_checks
@@ -188,20 +189,50 @@ def test_a_batch_reads_as_many_users_as_its_tasks_can_hold(
 
 @pytest.mark.parametrize(
     ("most", "first_day"),
-    # days have 10, 20 and 40 events, newest first; 5 searches of the newest weigh nothing
+    # days before today have 10, 20 and 40 events, newest first; today is not over
     [(9, 1), (10, 1), (29, 1), (30, 2), (69, 2), (70, None), (1_000, None)],
 )
-def test_a_history_starts_with_the_days_that_can_be_read(env: Environment, most: int, first_day: int | None) -> None:
-    now = datetime.now(UTC)
-    for ago, events in ((1, 10), (2, 20), (3, 40), (100, 1_000_000)):
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
+def test_a_history_starts_with_the_days_that_can_be_read(
+    env: Environment, most: int, first_day: int | None, zone: str
+) -> None:
+    postgres.write("UPDATE shop SET time_zone = :zone", zone=zone)
+    now = datetime.now(ZoneInfo(zone))
+    for ago, events in ((0, 1), (1, 7), (2, 20), (3, 40), (100, 1_000_000)):
         count_events(now - timedelta(days=ago), "view", events)
-    count_events(now - timedelta(days=1), "search", 5)
+    count_events(now - timedelta(days=1), "search", 3)
     since = now - timedelta(days=90)
     start = interactions.start_within(since, most)
     if first_day is None:
         assert start == since
     else:
-        assert start == datetime.combine((now - timedelta(days=first_day)).date(), time(), UTC)
+        assert start == datetime.combine((now - timedelta(days=first_day)).date(), time(), ZoneInfo(zone))
+
+
+@pytest.mark.parametrize(
+    ("hourly", "hours"), [(0, 24), (125_000, 24), (125_001, 12), (250_001, 6), (500_001, 3), (1_000_001, 1), (1e8, 1)]
+)
+def test_a_file_has_as_many_hours_as_three_million_events_allow(hourly: float, hours: int) -> None:
+    assert slice_hours(hourly) == hours
+
+
+def test_events_of_a_large_shop_are_written_by_the_hour(
+    env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    since = datetime.now(UTC) - timedelta(days=60)
+    history = read_history(since)
+    by_day = write_events(f"file://{tmp_path}/days", since)
+    by_hour = write_events(f"file://{tmp_path}/hours", since, events=10**12)
+    assert by_day == by_hour == len(history)
+    days, hours = (sorted((tmp_path / name).iterdir()) for name in ("days", "hours"))
+    assert (60 <= len(days) <= 61, 60 * 24 <= len(hours) <= 61 * 24 + 1) == (True, True)
+    tables = [pa.concat_tables(pq.read_table(file, schema=EVENTS) for file in files) for files in (days, hours)]
+    assert (
+        tables[0]
+        .sort_by([(name, "ascending") for name in EVENTS.names])
+        .equals(tables[1].sort_by([(name, "ascending") for name in EVENTS.names]))
+    )
 
 
 def test_a_history_of_which_no_day_was_counted_is_read_whole(env: Environment) -> None:
@@ -431,7 +462,7 @@ def test_a_result_whose_publication_is_killed_each_time_is_given_up(
             assert training_batches.find_open("similarity") is not None
         answer = finish()
     assert answer["outcome"] == "kept"
-    assert "was begun 3 times and never ended" in answer["reason"]
+    assert "was begun 3 times and never reported an end" in answer["reason"]
     assert (active(), training_batches.find_open("similarity")) == (before, None)
 
 

@@ -60,7 +60,7 @@ def test_the_command_of_a_plan_names_what_is_not_a_default() -> None:
 
 def test_the_text_says_what_trains_the_shop_and_from_which_load_something_else_does(hundred: Plan) -> None:
     shown = plan_texts.text(hundred)
-    assert f"Training: {trained_by(hundred)}; {amount(hundred.pairs)} pairs\n" in shown
+    assert f"Training: {trained_by(hundred)}; {amount(hundred.pairs)} pairs in 90 days\n" in shown
     for limit in hundred.training_limits:
         line = next(line for line in shown.splitlines() if line.startswith(f"  {limit.name}: "))
         assert line.endswith(f"reached {plan_texts.load_of(limit)}; then {limit.beyond}")
