@@ -83,7 +83,7 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         Limit("pairs and products of the job similarity", size.result, SPARK_FROM_PAIRS, "pairs", "Spark trains"),
         Limit(
             "events of a batch on Spark",
-            events.result,
+            read.result,
             capacity / EVENT_ENTRIES,
             "events",
             "a sample of users is trained",

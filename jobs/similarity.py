@@ -123,6 +123,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     that Spark can train. The job then submits the training on all users, or on as many as Spark can hold, and
     ``finish_training`` publishes the result. At most READ_EVENTS are read, those of the last days.
     """
+    # a result that is published from now on is newer than this run
+    waiting = training_batches.find_open("similarity")
     started_at, started = datetime.now(UTC), time.perf_counter()
     since = history_start(settings().similarity_lookback_days, settings().all_history_below)
     if since is not None and settings().similarity_engine != "local":
@@ -134,7 +136,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         spark_batches.place()
     one_in = max(1, round(size.events / TUNING_EVENTS)) if size is not None and on_spark else 1
     spaces = SCALABLE if on_spark else SPACES
-    if on_spark and (waiting := training_batches.find_open("similarity")) is not None:
+    if on_spark and waiting is not None:
         return {"outcome": "waiting", "reason": f"the training {waiting.id} has not ended", "batch": waiting.id}
     history = read_history(since, one_in=one_in)
     details: dict[str, Any] = {
@@ -201,7 +203,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
         trained = choose_sample(size.events, interactions.count_products(), NEIGHBOURS)
         training.metrics["trained_on_users"] = f"1 in {trained}"
-        training.metrics["trained_since"] = None if since is None else f"{since:%Y-%m-%d}"
+        training.metrics["trained_since"] = None if since is None else since.isoformat(timespec="minutes")
         return submit("similarity", started_at, since, training, trained, size.events)
     version = models.publish(
         job="similarity",

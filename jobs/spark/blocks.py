@@ -81,7 +81,8 @@ def choose_sample(n_events: float, n_items: int, k: int) -> int:
 
     Models that do not need the order of events could train three times as many, but exporting those takes too long.
     """
-    return max(1, math.ceil(n_events * EVENT_ENTRIES / (CAPACITY_SHARE * most_entries(n_items, k))))
+    capacity = CAPACITY_SHARE * max(1, most_entries(n_items, k))
+    return max(1, math.ceil(n_events * EVENT_ENTRIES / capacity))
 
 
 def plan_blocks(work: Float64Array, order: int) -> Blocks:

@@ -18,10 +18,11 @@ from jobs.tuning.choice import Choice
 from jobs.tuning.fitting import MIXTURE, NEIGHBOURS, part
 from shared.clients import spark_batches
 from shared.job import progress
+from shared.storage.events import interactions
 from shared.storage.operations import training_batches
 
 HOUR: Final = timedelta(hours=1)
-# The events of a file, on average. PostgreSQL sends those of a file in one row of at most a gigabyte: 19 million.
+# The events of a file, on average.
 FILE_EVENTS: Final = 3_000_000
 
 
@@ -107,8 +108,8 @@ def request_batch(batch_id: str, training: PreparedTraining) -> None:
 def write_events(folder: str, since: datetime | None, one_in: int = 1, events: int = 0) -> int:
     """Write the events that models learn from, and return their number.
 
-    since : one file is written for each day since then, or for a few hours in a large shop; all events are written to
-        one file if it is None, which it is in small shops.
+    since : one file is written for each day since then, or for a few hours in a large shop. If it is None, all events
+        are written, few of them to one file.
 
     one_in : write those of one user in this many.  events : the number of all users' events since then, about.
 
@@ -117,10 +118,11 @@ def write_events(folder: str, since: datetime | None, one_in: int = 1, events: i
     """
     filesystem, root = fsspec.core.url_to_fs(folder)
     filesystem.makedirs(root, exist_ok=True)
-    if since is None:
+    if since is None and events / one_in <= FILE_EVENTS:
         # few events, but some may be decades old
         return _write(filesystem, f"{root}/all.parquet", read_history(None, one_in=one_in))
     now = datetime.now(UTC)
+    since = since or interactions.first_event() or now
     length = slice_hours(events / one_in / ((now - since) / HOUR)) * HOUR
     count, start = 0, datetime.combine(since.astimezone(UTC).date(), time(), UTC)
     while start <= now:

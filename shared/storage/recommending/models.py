@@ -166,10 +166,10 @@ def _discard(version: int) -> None:
     """
     try:
         with transaction(statement_timeout_s=0) as connection:
+            execute(connection, f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT_S}s'")
             _lock(connection)
             # where only the answer to the commit was lost, it is active
             if not execute(connection, IS_ACTIVE, {"version": version})[0][0]:
-                execute(connection, f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT_S}s'")
                 execute(connection, DROP, {"version": version})
     except Exception as error:  # noqa: BLE001 — the caller raises what went wrong before
         log.warning("model version not dropped", extra={"version": version, "error": str(error)[:500]})

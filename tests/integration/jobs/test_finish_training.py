@@ -235,6 +235,34 @@ def test_events_of_a_large_shop_are_written_by_the_hour(
     )
 
 
+def test_a_whole_history_is_written_to_one_file_only_if_it_is_small(env: Environment, tmp_path: Path) -> None:
+    add_events(checkerboard_views(add_plain_products(6), 8))
+    history = read_history(None)
+    small = write_events(f"file://{tmp_path}/small", None, events=3_000_000)
+    large = write_events(f"file://{tmp_path}/large", None, events=3_000_001)
+    assert small == large == len(history)
+    assert len(list((tmp_path / "small").iterdir())) == 1
+    assert len(list((tmp_path / "large").iterdir())) > 1
+
+
+def test_no_training_begins_while_the_one_before_is_published(
+    spark: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = submit()
+    run_batch(spark, first)
+    estimate = interactions.estimate_size
+
+    def publish_meanwhile(since: datetime | None) -> HistorySize:
+        assert finish()["outcome"] == "published"
+        return estimate(since)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jobs.similarity.interactions.estimate_size", publish_meanwhile)
+        # a training that began before that result was published could not replace it
+        assert similarity.run(Similarity())["outcome"] == "waiting"
+    assert training_batches.find_open("similarity") is None
+
+
 def test_a_history_of_which_no_day_was_counted_is_read_whole(env: Environment) -> None:
     since = datetime.now(UTC) - timedelta(days=90)
     assert interactions.start_within(since, 1) == since
@@ -247,7 +275,7 @@ def test_the_job_reads_no_earlier_events_where_spark_may_train(
     count_events(datetime.now(UTC) - timedelta(days=2), "view", 1)
     monkeypatch.setattr("jobs.similarity.READ_EVENTS", 1)
     monkeypatch.setattr("jobs.similarity.history_start", lambda *_: datetime.now(UTC) - timedelta(days=90))
-    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}T00:00+00:00"
     answer = similarity.run(Similarity())
     assert (answer["outcome"], answer["trained_since"]) == ("submitted", yesterday)
 
