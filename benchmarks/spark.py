@@ -151,7 +151,7 @@ def measure(events: int, orders: list[int]) -> list[dict[str, Any]]:
     return rows
 
 
-def further(points: Sequence[tuple[float, float]]) -> float:
+def extrapolate(points: Sequence[tuple[float, float]]) -> float:
     """Return the value at FURTHER events if the growth between the last two points goes on."""
     (before, less), (last, value) = points[-2:]
     power = math.log(value / less) / math.log(last / before)
@@ -170,7 +170,7 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
             (f"Spark, {tasks} tasks", [row for row in rows if row["engine"] == "Spark" and row["tasks"] == tasks]),
         ):
             points = sorted((float(row["events"]), float(row[field])) for row in chosen)
-            series.append(Series(name, [*points, (float(FURTHER), further(points))], measured=len(points)))
+            series.append(Series(name, [*points, (float(FURTHER), extrapolate(points))], measured=len(points)))
         panels.append((title, series))
     return draw_growth(panels, "events; dashed: extrapolated")
 

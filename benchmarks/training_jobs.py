@@ -1,7 +1,7 @@
 """What the jobs around a training need as a shop grows: ``python -m benchmarks.training_jobs``.
 
 For each number of events (``--events``), a shop is loaded into a database of its own, with users and products drawn
-from power laws. The job ``similarity`` then trains it on one machine, and the same events are exported as for Spark.
+from power laws. Its events are counted and exported as for Spark, and the job ``similarity`` trains it on one machine.
 For each number of products (``--products``), the result of a training on Spark is published, for a single model and for
 a mixture. Every job runs in a process of its own. Processor seconds are the job's; those of PostgreSQL stand beside
 them.
@@ -114,6 +114,10 @@ def run_job(name: str, argument: str) -> dict[str, Any]:
 
         answer = similarity.run(Similarity(time_budget_s=BUDGET_S))
         return {key: answer[key] for key in ("outcome", "algorithm", "events", "users", "products")}
+    if name == "count":
+        from shared.storage.events import interactions
+
+        return {"events": interactions.estimate_size(datetime.now(UTC) - timedelta(days=DAYS)).events}
     if name == "export":
         from jobs.spark.submission import write_events
 
@@ -180,6 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
             with scratch("aisle_bench_training") as url:
                 load_shop(events, say)
                 own = {"DATABASE_URL": url}
+                report(measure("count", "", server, own) | {"size": f"{events:,} events"})
                 export = measure("export", f"file://{folder}/{events}#{events}", server, own)
                 report(export | {"size": f"{export['events']:,} events"})
                 pairs = count_pairs()

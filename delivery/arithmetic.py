@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 # Rounding up must not add one for the last digit of a binary fraction.
 TOLERANCE: Final = 1e-9
+DAY_S: Final = 86_400
+GIB: Final = 2.0**30
 
 
 class Term(NamedTuple):

@@ -27,7 +27,7 @@ from delivery.capacity_plan import (
 from delivery.demand import LEAST_REQUESTS, MOST_REQUESTS, Demand
 from delivery.function_sizing import addresses_of, plan_functions
 from delivery.service_sizing import plan_database, plan_messages, plan_network, plan_redis
-from delivery.training_sizing import plan_training, spark_month
+from delivery.training_sizing import plan_training, spark_cost
 from delivery.workload import BUSY, rates_of, work_of
 from shared.manifest import manifest
 
@@ -70,7 +70,7 @@ def plan_cost(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
         monitoring=True,
         pipeline=True,
     )
-    plan.monthly = cost.components(cost.listed(), size, load) | {"Spark": spark_month(plan)}
+    plan.monthly = cost.components(cost.listed(), size, load) | {"Spark": spark_cost(plan)}
 
 
 def limits_of(plan: Plan, published: float, pushed: float, limits: Mapping[str, float]) -> list[Limit]:

@@ -19,6 +19,7 @@ SQL_CONNECTIONS: Final = "PostgreSQL connections"
 SQL_PROCESSORS: Final = "PostgreSQL CPU"
 SQL_MEMORY: Final = "PostgreSQL memory"
 ADDRESSES: Final = "subnetwork addresses"
+TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ class Plan:
     """The plan: its sections, each a list of lines; what Terraform is given; the limits, the first to break first.
 
     sql_cpus, sql_memory_mib : those of the machine.  sql_work_cpus, sql_used_gib : what the work and the data need.
-    on_spark : whether the job ``similarity`` as deployed lacks memory.  larger_job_gib : the
-    memory with which one machine could train it, None if none could.  sample : n, where Spark trains one user in n.
-    training_days : days of events that are read.
-    training_limits : beyond these, the shop is trained in another way, and requests are served as before.
+    on_spark : whether the job ``similarity`` as deployed lacks memory.
+    larger_job_gib : the memory with which the job could train the model; None if no machine has as much.
+    sample : n, if Spark trains on the events of one user in n.  training_days : days of events that are read.
+    training_limits : beyond these, the model is trained in another way, and requests are served as before.
     """
 
     demand: Demand
@@ -91,7 +92,7 @@ class Plan:
     on_spark: bool = False
     larger_job_gib: int | None = None
     sample: int = 1
-    training_days: int = int(Settings.model_fields["similarity_lookback_days"].default)
+    training_days: int = TRAINING_DAYS
     spark_dcu_hours: float = 0.0
     training_limits: list[Limit] = field(default_factory=list)
     monthly: dict[str, float] = field(default_factory=dict)

@@ -167,8 +167,6 @@ PIPELINE_MINUTES: Final = 10.0
 FUNCTION_MINUTES: Final = 2.0
 # flow logs: KiB a request, of which a tenth is sampled
 FLOW_KIB: Final = 0.3 * 0.1
-# DCU of an executor's vCPU with its 6 GiB (shared/clients/spark_batches.py): 0.6, and 0.1 for each GiB
-DCU_PER_CPU: Final = 0.6 + 6 * 0.1
 # heavy jobs that find nothing to do in most of their runs: without an open batch of Spark, without a feed that is due
 IDLE_RUNS: Final = ("finish_training", "import_feeds")
 
@@ -321,8 +319,7 @@ the database without a connector. Most of these components cost the same at any 
 `envs/smallest.tfvars` switches all of them off. Only the database remains: a shop cannot run without it.
 
 Spark is off in every column: it is for shops that one machine cannot train ([models.md](models.md#beyond-one-machine)).
-A batch costs about ${prices.spark_dcu_hour:.3f} per DCU-hour; a vCPU of an executor, with 6 GiB, is {DCU_PER_CPU:.1f} DCU. `./aisle simulate` computes
-the price for a load ([capacity.md](capacity.md)). The image and two nights of events in the bucket cost cents.
+A batch costs about ${prices.spark_dcu_hour:.3f} per DCU-hour. `./aisle simulate` computes the price for a load ([capacity.md](capacity.md)). The image and two nights of events in the bucket cost cents.
 """
 
 

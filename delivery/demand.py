@@ -35,7 +35,7 @@ LEAST_REQUESTS: Final = 0.01
 MOST_REQUESTS: Final = 1e6
 
 
-def exact(value: float) -> str:
+def format_exactly(value: float) -> str:
     """Return a number to 15 digits, so that a refused value never looks equal to its bound."""
     return f"{value:,.15g}"
 
@@ -71,13 +71,12 @@ class Demand:
         ):
             value = getattr(self, name)
             if not least <= value <= most:
-                raise InvalidDemand(
-                    f"--{name.replace('_', '-')} must be from {exact(least)} to {exact(most)}, not {exact(value)}."
-                )
+                allowed = f"{format_exactly(least)} to {format_exactly(most)}"
+                raise InvalidDemand(f"--{name.replace('_', '-')} must be from {allowed}, not {format_exactly(value)}.")
         if not 0 <= self.events <= self.requests_per_s:
             raise InvalidDemand(
-                f"--events-per-s must be from 0 to --requests-per-s ({exact(self.requests_per_s)}), which includes "
-                f"events, not {exact(self.events)}."
+                f"--events-per-s must be from 0 to --requests-per-s ({format_exactly(self.requests_per_s)}), "
+                f"which includes events, not {format_exactly(self.events)}."
             )
 
     @property

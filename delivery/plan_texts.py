@@ -15,10 +15,19 @@ from typing import Any, Final
 
 from delivery.arithmetic import amount
 from delivery.capacity import plan_for
-from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_MEMORY, SQL_PROCESSORS, Limit, Plan, read_limits
+from delivery.capacity_plan import (
+    REDIS_THREAD,
+    SQL_CONNECTIONS,
+    SQL_MEMORY,
+    SQL_PROCESSORS,
+    TRAINING_DAYS,
+    Limit,
+    Plan,
+    read_limits,
+)
 from delivery.demand import MOST_REQUESTS, PROFILES, Demand
 from delivery.service_sizing import DISK_GROWTH, SQL_DISK_MIN
-from delivery.training_sizing import TRAINING_DAYS, trained_by
+from delivery.training_sizing import describe_training
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "capacity.md"
@@ -82,7 +91,7 @@ def terraform_values(plan: Plan) -> str:
         f"# {amount(demand.requests_per_s)} requests/s at the peak. Written by: {command(demand)} --tfvars",
         '# Set these too: domain, public_access = "load_balancer", cors_origins, alert_email, billing_account.',
         "# max_connections assumes traffic through the load balancer alone; the function edge would need 80 more.",
-        *(f"# This plan exceeds a limit. {beyond(limit)}" for limit in plan.exceeded),
+        *(f"# This plan exceeds a limit. {describe_limit(limit)}" for limit in plan.exceeded),
         'environment    = "prod"',
         "bigquery       = true",
         "warm_instances = 1",
@@ -146,7 +155,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "redis_busy": plan.redis_busy,
         "pairs": plan.pairs,
         "training_gib": plan.training_gib,
-        "trained_by": trained_by(plan),
+        "trained_by": describe_training(plan),
         "trained_on_users": f"1 in {plan.sample}",
         "training_days": plan.training_days,
         "spark_dcu_hours": plan.spark_dcu_hours,
@@ -178,19 +187,19 @@ def text(plan: Plan) -> str:
         f"max_connections {plan.max_connections}",
         f"  Network: {network}, {amount(plan.network_mbps)} Mbit/s",
         f"  Redis: {plan.redis_gib} GiB, {plan.redis_busy:.0%} of its thread",
-        f"  Training: {trained_by(plan)}; {amount(plan.pairs)} pairs in {TRAINING_DAYS} days",
+        f"  Training: {describe_training(plan)}; {amount(plan.pairs)} pairs in {TRAINING_DAYS} days",
         "",
         "Monthly cost, USD (docs/cost.md)",
         *(f"  {name}: {value:,.0f}" for name, value in plan.monthly.items() if value >= 0.5),
         f"  total: {sum(plan.monthly.values()):,.0f}",
         "",
         "Limits",
-        *(f"  {used(limit)}, reached {load_of(limit)}" for limit in plan.limits),
-        *(f"  Beyond its limit: {beyond(limit)}" for limit in plan.exceeded),
-        *([] if plan.exceeded else [f"  First to break: {beyond(plan.limits[0])}"]),
+        *(f"  {describe_use(limit)}, reached {load_of(limit)}" for limit in plan.limits),
+        *(f"  Beyond its limit: {describe_limit(limit)}" for limit in plan.exceeded),
+        *([] if plan.exceeded else [f"  First to break: {describe_limit(plan.limits[0])}"]),
         "",
         "Limits of training, beyond which requests are served as before",
-        *(f"  {used(limit)}, reached {load_of(limit)}; then {limit.beyond}" for limit in plan.training_limits),
+        *(f"  {describe_use(limit)}, reached {load_of(limit)}; then {limit.beyond}" for limit in plan.training_limits),
     ]
     for name, section in plan.sections.items():
         lines += ["", name, *(f"  {line}" for line in section)]
@@ -205,12 +214,12 @@ def database_of(plan: Plan) -> str:
     return f"{plan.sql_tier} (the largest; {amount(plan.sql_cpus)} vCPU and {gib} GiB of memory are needed)"
 
 
-def used(limit: Limit) -> str:
+def describe_use(limit: Limit) -> str:
     """Return how much of a limit the plan uses."""
     return f"{limit.name}: {amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
 
 
-def beyond(limit: Limit) -> str:
+def describe_limit(limit: Limit) -> str:
     """Return at which load a limit is reached, and what to do beyond it."""
     return f"{limit.name}, {load_of(limit)}. Remedy: {limit.beyond}."
 
@@ -248,8 +257,8 @@ def not_needed(plan: Plan) -> str:
 
     def use(name: str) -> str:
         limit = limits[name]
-        share = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
-        return f"The plan uses {share}; the limit is reached {load_of(limit)}."
+        used = f"{amount(limit.used)} of {amount(limit.limit)} {limit.unit}"
+        return f"The plan uses {used}; the limit is reached {load_of(limit)}."
 
     points = [
         f"**A connection pooler.** {use(SQL_CONNECTIONS)} The pools in `shared/clients/postgres_engine.py` open few "
@@ -276,7 +285,7 @@ def page() -> str:
     rows = [
         f"| {amount(plan.demand.requests_per_s)} | {amount(plan.demand.products)} | {amount(plan.demand.users)} "
         f"| {sum(plan.instances.values())} | {plan.sql_tier}, {amount(plan.disk_gib)} GiB | {plan.connections} "
-        f"| {plan.egress} | {plan.redis_gib} GiB | {trained_by(plan)} | {sum(plan.monthly.values()):,.0f} "
+        f"| {plan.egress} | {plan.redis_gib} GiB | {describe_training(plan)} | {sum(plan.monthly.values()):,.0f} "
         f"| {plan.limits[0].name}, {load_of(plan.limits[0])} |"
         for plan in plans
     ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from delivery.arithmetic import Line, Term, total
+from delivery.arithmetic import DAY_S, GIB, Line, Term, total
 from delivery.capacity_plan import Costs, Plan
 from delivery.function_sizing import addresses_of, connections_of, planned
 from delivery.workload import BUSY, work_of
@@ -19,7 +19,6 @@ RESERVED_CONNECTIONS: Final = 15
 CONNECTIONS_STEP: Final = 50
 TTL_S: Final = int(Settings.model_fields["recommendation_ttl_s"].default)
 EVENT_MONTHS: Final = int(Settings.model_fields["event_retention_months"].default)
-DAY_S: Final = 86_400
 DAYS_OF_MONTH: Final = 30.4
 # Rows of events that are so young are read often.
 HOT_DAYS: Final = 7
@@ -33,7 +32,6 @@ SQL_DISK_MIN: Final = 50
 DISK_GROWTH: Final = 10
 # GiB of a processor of Cloud SQL, unless the plan needs more: the ratio of its standard machines.
 SQL_GIB_PER_CPU: Final = 3.75
-GIB: Final = 2.0**30
 
 
 def round_up_cpus(least: float) -> int:

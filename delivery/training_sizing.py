@@ -1,29 +1,29 @@
-"""Where a shop's model is trained, and what nightly training on Spark costs: docs/models.md, "Beyond one machine"."""
+"""Where the model is trained, and what nightly training on Spark costs: docs/models.md, "Beyond one machine"."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from delivery import cost
-from delivery.arithmetic import Line, Term, amount, total
-from delivery.capacity_plan import Costs, Limit, Plan
+from delivery.arithmetic import DAY_S, GIB, Line, Term, amount, total
+from delivery.capacity_plan import TRAINING_DAYS, Costs, Limit, Plan
 from delivery.workload import BUSY
 from jobs.data.size import PAIRS_OF_A_PRODUCT, READ_EVENTS
 from jobs.models.pairs import score_bytes
 from jobs.spark.blocks import CAPACITY_SHARE, EVENT_ENTRIES, choose_order, choose_sample, most_entries
 from jobs.tuning.fitting import NEIGHBOURS
+from shared.clients.spark_batches import EXECUTOR_CORES, EXECUTOR_HEAP_GIB, EXECUTOR_OVERHEAD_GIB
 from shared.manifest import manifest
 from shared.settings import Settings
 
-TRAINING_DAYS: Final = int(Settings.model_fields["similarity_lookback_days"].default)
-DAY_S: Final = 86_400
-GIB: Final = 2.0**30
 # The share of a machine's memory that is planned for: that of a night varies. SPARK_FROM_PAIRS leaves as much.
 MEMORY_SHARE: Final = 0.75
 SPARK_FROM_PAIRS: Final = int(Settings.model_fields["spark_from_pairs"].default)
 # Larger sizes of the job: GiB and their processors, up to the largest of Cloud Run, https://cloud.google.com/run/quotas.
 LARGER_JOBS: Final = ((16, 4), (32, 8))
-# DCU-hours until the driver and two executors have started, and have ended.
-STARTING_DCU_HOURS: Final = 3 * 4 * cost.DCU_PER_CPU / 6
+# A vCPU is 0.6 DCU, and a GiB 0.1: https://cloud.google.com/dataproc-serverless/pricing.
+EXECUTOR_DCU: Final = 0.6 * EXECUTOR_CORES + 0.1 * (EXECUTOR_HEAP_GIB + EXECUTOR_OVERHEAD_GIB)
+# The driver and two executors for the ten minutes in which they start and end.
+STARTING_DCU_HOURS: Final = 3 * EXECUTOR_DCU / 6
 
 
 def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
@@ -68,9 +68,14 @@ def plan_training(plan: Plan, rates: Mapping[str, Line], costs: Costs) -> None:
     plan.pairs, plan.training_gib = pairs.result, memory.result
     plan.sections["Training"] = [events, pairs, of_pairs, of_products, memory, size]
     plan.on_spark = size.result >= SPARK_FROM_PAIRS
-    further = plan.demand.products * score_bytes(0, 1, NEIGHBOURS, workers=1) / GIB
     plan.larger_job_gib = next(
-        (gib for gib, cpus in LARGER_JOBS if of_pairs.result + further * cpus <= MEMORY_SHARE * gib), None
+        (
+            gib
+            for gib, cpus in LARGER_JOBS
+            if of_pairs.result + score_bytes(0, plan.demand.products, NEIGHBOURS, workers=cpus) / GIB
+            <= MEMORY_SHARE * gib
+        ),
+        None,
     )
     if plan.on_spark:
         plan.training_days = min(TRAINING_DAYS, max(1, int(READ_EVENTS / (rate * DAY_S))))
@@ -130,7 +135,7 @@ def _batch(plan: Plan, events: Line, costs: Costs) -> list[Line]:
         (
             Term("", hours.result, "vCPU-hours"),
             Term("÷", BUSY, "busy"),
-            Term("×", cost.DCU_PER_CPU, "DCU of a vCPU"),
+            Term("×", EXECUTOR_DCU / EXECUTOR_CORES, "DCU of a vCPU"),
             Term("+", STARTING_DCU_HOURS, "to start"),
         ),
         "DCU-hours",
@@ -139,13 +144,13 @@ def _batch(plan: Plan, events: Line, costs: Costs) -> list[Line]:
     return [entries, trained, sent, hours, units]
 
 
-def spark_month(plan: Plan) -> float:
+def spark_cost(plan: Plan) -> float:
     """Return the cost of a month of nightly batches, in USD; 0 if one machine trains."""
     return plan.spark_dcu_hours * cost.listed().spark_dcu_hour * cost.HOURS / 24
 
 
-def trained_by(plan: Plan) -> str:
-    """Return what trains the shop, for people."""
+def describe_training(plan: Plan) -> str:
+    """Return what trains the model, on which events, for people."""
     if not plan.on_spark:
         return "the job similarity"
     if plan.larger_job_gib is not None:

@@ -130,7 +130,8 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if since is not None and settings().similarity_engine != "local":
         since = interactions.start_within(since, READ_EVENTS)
     size = interactions.estimate_size(since) if settings().similarity_engine != "local" else None
-    on_spark = size is not None and trains_on_spark(size.pairs, interactions.count_products())
+    products = interactions.count_products() if size is not None else 0
+    on_spark = size is not None and trains_on_spark(size.pairs, products)
     if on_spark:
         # before minutes of tuning
         spark_batches.place()
@@ -201,7 +202,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
     if on_spark:
         assert size is not None
         training = prepare(choice, parameters_of_version, details | {"chosen_of_users": f"1 in {one_in}"}, timings)
-        trained = choose_sample(size.events, interactions.count_products(), NEIGHBOURS)
+        trained = choose_sample(size.events, products, NEIGHBOURS)
         training.metrics["trained_on_users"] = f"1 in {trained}"
         training.metrics["trained_since"] = None if since is None else since.isoformat(timespec="minutes")
         return submit("similarity", started_at, since, training, trained, size.events)

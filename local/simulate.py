@@ -90,5 +90,5 @@ def simulate(arguments: Sequence[str]) -> int:
     if form != "tfvars" or not plan.exceeded:
         return 0
     for limit in plan.exceeded:
-        print(f"aisle: This plan exceeds a limit. {plan_texts.beyond(limit)}", file=sys.stderr)
+        print(f"aisle: This plan exceeds a limit. {plan_texts.describe_limit(limit)}", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""Which shops one machine trains, and how much of a shop is read."""
+"""The size of a shop: where its model is trained, and how much of its history is read."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ READ_EVENTS: Final = 500_000_000
 
 
 def trains_on_spark(pairs: int, products: int) -> bool:
-    """Return whether, by SIMILARITY_ENGINE, a shop with these pairs of user and product is trained on Spark."""
+    """Return whether, by SIMILARITY_ENGINE, Spark trains the model of a shop with these pairs of user and product."""
     engine = settings().similarity_engine
     size = pairs + PAIRS_OF_A_PRODUCT * products
     return engine == "spark" or (engine == "auto" and size >= settings().spark_from_pairs)

@@ -1,6 +1,6 @@
 """Trains a chosen model on Spark: writes the events as Parquet, records the batch and submits it.
 
-A shop with more events than the largest order of blocks can hold is trained on a sample of its users.
+If a batch cannot hold all events, those of a sample of the users are written.
 """
 
 import json
@@ -123,7 +123,7 @@ def write_events(folder: str, since: datetime | None, one_in: int = 1, events: i
         return _write(filesystem, f"{root}/all.parquet", read_history(None, one_in=one_in))
     now = datetime.now(UTC)
     since = since or interactions.first_event() or now
-    length = slice_hours(events / one_in / ((now - since) / HOUR)) * HOUR
+    length = slice_hours(events / one_in / (max(now - since, HOUR) / HOUR)) * HOUR
     count, start = 0, datetime.combine(since.astimezone(UTC).date(), time(), UTC)
     while start <= now:
         if start + length > since:

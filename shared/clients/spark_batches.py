@@ -17,6 +17,10 @@ TIMEOUT_S: Final = 30.0
 RUNTIME: Final = "3.0"
 # Seconds after which Google ends a batch; the allowed range is 10 minutes to 14 days.
 BATCH_TTL_S: Final = 6 * 3600
+# Of an executor. Each core runs one task, and Python needs most of the memory.
+EXECUTOR_CORES: Final = 4
+EXECUTOR_HEAP_GIB: Final = 6
+EXECUTOR_OVERHEAD_GIB: Final = 18
 # Path of the code in the image: jobs/spark/Dockerfile.
 PROGRAM: Final = "file:///opt/aisle/jobs/spark/train.py"
 
@@ -56,11 +60,10 @@ def batch_body(arguments: Sequence[str], where: SparkBatches) -> dict[str, Any]:
         "runtimeConfig": {
             "version": RUNTIME,
             "containerImage": where.image,
-            # Each executor core runs one task, and Python needs most of the memory.
             "properties": {
-                "spark.executor.cores": "4",
-                "spark.executor.memory": "6g",
-                "spark.executor.memoryOverhead": "18g",
+                "spark.executor.cores": str(EXECUTOR_CORES),
+                "spark.executor.memory": f"{EXECUTOR_HEAP_GIB}g",
+                "spark.executor.memoryOverhead": f"{EXECUTOR_OVERHEAD_GIB}g",
                 "spark.dynamicAllocation.maxExecutors": str(where.max_executors),
             },
         },

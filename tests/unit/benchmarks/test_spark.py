@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import spark
-from benchmarks.spark import FURTHER, further, plot, sent_entry_us
+from benchmarks.spark import FURTHER, extrapolate, plot, sent_entry_us
 from jobs.models import pairs
 from jobs.spark.events import table_of
 from jobs.tuning.fitting import NEIGHBOURS
@@ -68,7 +68,7 @@ def test_the_cost_of_an_entry_is_that_of_more_entries_in_as_many_tasks() -> None
 
 def test_a_line_goes_on_with_its_last_growth() -> None:
     # tenfold by ten times the size, and then a hundredfold
-    assert further([(1e3, 1), (1e4, 10), (1e5, 1000)]) == pytest.approx(1000 * (FURTHER / 1e5) ** 2)
+    assert extrapolate([(1e3, 1), (1e4, 10), (1e5, 1000)]) == pytest.approx(1000 * (FURTHER / 1e5) ** 2)
 
 
 def test_the_plot_dashes_what_was_not_measured() -> None:

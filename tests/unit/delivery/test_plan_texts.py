@@ -12,7 +12,7 @@ from delivery.arithmetic import amount
 from delivery.capacity import plan_for
 from delivery.capacity_plan import REDIS_THREAD, SQL_CONNECTIONS, SQL_PROCESSORS, Plan
 from delivery.demand import PROFILES, Demand
-from delivery.training_sizing import trained_by
+from delivery.training_sizing import describe_training
 from shared.manifest import manifest
 from tests.unit.delivery.test_capacity import ROUND
 
@@ -60,7 +60,7 @@ def test_the_command_of_a_plan_names_what_is_not_a_default() -> None:
 
 def test_the_text_says_what_trains_the_shop_and_from_which_load_something_else_does(hundred: Plan) -> None:
     shown = plan_texts.text(hundred)
-    assert f"Training: {trained_by(hundred)}; {amount(hundred.pairs)} pairs in 90 days\n" in shown
+    assert f"Training: {describe_training(hundred)}; {amount(hundred.pairs)} pairs in 90 days\n" in shown
     for limit in hundred.training_limits:
         line = next(line for line in shown.splitlines() if line.startswith(f"  {limit.name}: "))
         assert line.endswith(f"reached {plan_texts.load_of(limit)}; then {limit.beyond}")
@@ -74,7 +74,7 @@ def test_the_text_says_what_breaks_first_or_names_all_that_is_beyond_its_limit(h
     shown = plan_texts.text(beyond)
     assert "First to break" not in shown
     named = [line for line in shown.splitlines() if line.startswith("  Beyond its limit: ")]
-    assert named == [f"  Beyond its limit: {plan_texts.beyond(limit)}" for limit in beyond.exceeded]
+    assert named == [f"  Beyond its limit: {plan_texts.describe_limit(limit)}" for limit in beyond.exceeded]
     assert len(named) > 3
 
 

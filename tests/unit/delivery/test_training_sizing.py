@@ -8,7 +8,7 @@ from delivery import cost, training_sizing
 from delivery.capacity import plan_for
 from delivery.capacity_plan import Plan
 from delivery.demand import Demand
-from delivery.training_sizing import spark_month, trained_by
+from delivery.training_sizing import describe_training, spark_cost
 from jobs.data import size
 from tests.unit.delivery.test_capacity import ROUND, result
 
@@ -39,8 +39,8 @@ def test_spark_trains_from_the_size_at_which_the_setting_auto_chooses_it(
 ) -> None:
     plan = plan_with(pairs / 0.9, products)
     assert plan.on_spark == on_spark
-    assert (trained_by(plan) == "the job similarity") == (not on_spark)
-    assert (spark_month(plan) > 0) == on_spark
+    assert (describe_training(plan) == "the job similarity") == (not on_spark)
+    assert (spark_cost(plan) > 0) == on_spark
     monkeypatch.setenv("SIMILARITY_ENGINE", "auto")
     assert size.trains_on_spark(round(plan.pairs), products) == on_spark
 
@@ -57,7 +57,7 @@ def test_spark_trains_from_the_size_at_which_the_setting_auto_chooses_it(
 def test_a_quarter_of_the_memory_of_each_machine_stays_free(gib: float, cpus: int, by: str) -> None:
     products = 1_000
     plan = plan_with((gib * GIB - 616 * cpus * products) / 64 / 0.9, products)
-    assert trained_by(plan) == by
+    assert describe_training(plan) == by
 
 
 def test_beyond_a_batch_a_sample_of_the_users_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_beyond_a_batch_a_sample_of_the_users_is_trained(monkeypatch: pytest.Mon
     monkeypatch.setattr(training_sizing, "READ_EVENTS", 10**12)
     most = 0.9 * 61 * ((1_000_000_000 - 616) // 32) / 3
     within, beyond, more = plan_with(0.999 * most), plan_with(1.001 * most), plan_with(2.001 * most)
-    assert [trained_by(plan) for plan in (within, beyond, more)] == [
+    assert [describe_training(plan) for plan in (within, beyond, more)] == [
         "Spark",
         "Spark, one user in 2",
         "Spark, one user in 3",
@@ -81,7 +81,7 @@ def test_beyond_a_batch_a_sample_of_the_users_is_trained(monkeypatch: pytest.Mon
 
 def test_beyond_what_the_job_can_read_fewer_days_are_trained() -> None:
     within, beyond, ten = plan_with(499_000_000), plan_with(501_000_000), plan_with(5_000_000_000)
-    assert [trained_by(plan) for plan in (within, beyond, ten)] == [
+    assert [describe_training(plan) for plan in (within, beyond, ten)] == [
         "Spark",
         "Spark, 89 days of all users",
         "Spark, 9 days of all users",

@@ -42,7 +42,7 @@ def test_variables_that_deploy_less_than_the_plan_needs_are_no_success(capsys: p
     printed = capsys.readouterr()
     assert printed.out == plan_texts.terraform_values(plan)
     assert printed.err.splitlines() == [
-        f"aisle: This plan exceeds a limit. {plan_texts.beyond(limit)}" for limit in plan.exceeded
+        f"aisle: This plan exceeds a limit. {plan_texts.describe_limit(limit)}" for limit in plan.exceeded
     ]
     # the plan itself is what was asked for
     assert main(options) == 0
