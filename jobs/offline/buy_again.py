@@ -3,7 +3,7 @@
 shared/domain/replenishment.py explains the formula.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from jobs.data.history import DAY, History
 from jobs.models.arrays import BoolArray, Float64Array, Int64Array, TimeArray
 from jobs.offline.recommender import NOT_FILLED
 from jobs.offline.snapshot import Snapshot
-from shared.domain.events import EVENT_WEIGHTS, EventType
+from shared.domain.formula import PURCHASE_WEIGHT
 from shared.domain.replenishment import (
     DAYS_DEFAULT,
     DAYS_MIN,
@@ -26,8 +26,6 @@ from shared.domain.replenishment import (
     TREND_FLOOR,
     ReplenishmentFormula,
 )
-
-PURCHASE_WEIGHT: Final = EVENT_WEIGHTS[EventType.PURCHASE]
 
 
 class Intervals(NamedTuple):

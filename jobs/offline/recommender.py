@@ -16,7 +16,7 @@ from jobs.models.arrays import AnyMatrix, Float64Array, Int32Array, Int64Array
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import count_threads
 from jobs.offline import kernels
-from jobs.offline.snapshot import Snapshot
+from jobs.offline.snapshot import Snapshot, TasteProfiles
 from shared.domain.formula import (
     CANDIDATES_BY_PROFILE,
     CANDIDATES_BY_TASTE,
@@ -28,6 +28,7 @@ from shared.domain.formula import (
     SUGGESTED_TIER,
     TASTE_WINDOW,
     TRENDING_TIER,
+    UNLIMITED_WINDOWS,
     ExclusionPolicy,
     Formula,
     TrendingWindow,
@@ -117,6 +118,7 @@ class OfflineRecommender:
         self._find, self._rank = compiled_kernels() if compiled else interpreted
         self._candidates: KeptCandidates[kernels.ProfileCandidates] = KeptCandidates()
         self._prepared: dict[tuple[str, ...], Any] = {}
+        self._profile_taste: tuple[CandidateKey, kernels.TasteArrays] | None = None
         # the interpreter runs one thread at a time
         self._idle = [self._scratch() for _ in range(count_threads() if compiled else 1)]
         # the pool's threads start with the first answers and end with this object
@@ -147,7 +149,7 @@ class OfflineRecommender:
             self._prepare(("groups",), self._groups),
             self._prepare(("trend", window), lambda: snapshot.trends[window]),
             self._prepare(("trend", "all"), lambda: snapshot.trends["all"]),
-            self._prepare(("taste",), self._taste_arrays),
+            self._taste(formula),
             into=answers,
         )
         return answers
@@ -262,7 +264,7 @@ class OfflineRecommender:
         """Return the fillers of each tier, best first; tiers are in order."""
         trends = self.snapshot.trends
         best_by_tier = {
-            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window == "all" else window]),
+            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window in UNLIMITED_WINDOWS else window]),
             POPULAR_TIER: _order_descending(trends["all"]),
             NEWEST_TIER: np.flatnonzero(self.snapshot.active)[::-1],
         }
@@ -280,7 +282,7 @@ class OfflineRecommender:
         excluded, trends = snapshot.excluded(policy), snapshot.trends
         best_by_tier = self._best_by_tier(window)
         taste_trend = trends[TASTE_WINDOW]
-        preferences, categories = snapshot.taste_profiles.categories, snapshot.catalog.categories
+        preferences, categories = snapshot.preferences.categories, snapshot.catalog.categories
         best_by_category = [
             _order_descending(np.where(categories == code, taste_trend, 0.0)) for code in range(preferences.shape[1])
         ]
@@ -315,8 +317,21 @@ class OfflineRecommender:
             np.concatenate(orders).astype(np.int32) if orders else np.empty(0, np.int32),
         )
 
-    def _taste_arrays(self) -> kernels.TasteArrays:
-        tastes, catalog = self.snapshot.taste_profiles, self.snapshot.catalog
+    def _taste(self, formula: Formula) -> kernels.TasteArrays:
+        """Return the users' tastes by the formula. Those of the latest profile are cached, like its candidates."""
+        if formula.taste != "profile":
+            arrays: kernels.TasteArrays = self._prepare(
+                ("preferences",), lambda: self._taste_arrays(self.snapshot.preferences)
+            )
+            return arrays
+        key = CandidateKey.of(formula)._replace(repeat_weight=0.0, exclusion_policy="nothing")
+        if self._profile_taste is None or self._profile_taste[0] != key:
+            tastes = self.snapshot.taste_of(self.snapshot.profiles(formula))
+            self._profile_taste = key, self._adapt(self._taste_arrays(tastes))
+        return self._profile_taste[1]
+
+    def _taste_arrays(self, tastes: TasteProfiles) -> kernels.TasteArrays:
+        catalog = self.snapshot.catalog
         has_price = catalog.prices > 0
         return kernels.TasteArrays(
             tastes.categories.shape[1],

@@ -10,10 +10,10 @@ from scipy import sparse
 from jobs.data.catalog import Catalog
 from jobs.data.history import History
 from jobs.models.arrays import BoolArray, Float64Array, Int64Array, Matrix
-from shared.domain.events import EVENT_WEIGHTS, EventType
 from shared.domain.formula import (
     HALVINGS_MAX,
     PROFILE_EVENTS_MAX,
+    PURCHASE_WEIGHT,
     RANK_MAX,
     RECENT_MINUTES,
     SEEN_EVENTS_MAX,
@@ -201,7 +201,7 @@ class Snapshot:
         events, rows = self._user_events
         starts = np.searchsorted(rows, np.arange(len(self.users)))
         times = self.history.times[events]
-        is_bought = self.history.weights[events] == EVENT_WEIGHTS[EventType.PURCHASE]
+        is_bought = self.history.weights[events] == PURCHASE_WEIGHT
         is_met = np.arange(len(rows)) - starts[rows] < SEEN_EVENTS_MAX
         if policy == "nothing":
             is_met, is_bought = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
@@ -245,9 +245,9 @@ class Snapshot:
 
     @cached_property
     def trends(self) -> dict[TrendingWindow, Float64Array]:
-        """Trending scores by window, with the number of purchases as "all": shape (n_items,), 0 for inactive products.
+        """The scores of each trending window, see ``Formula``: shape (n_items,), 0 for inactive products.
 
-        The formula is that of shared/domain/trending.py.
+        The formula of the windows of 7 and 30 days is that of shared/domain/trending.py.
         """
         history = self.history if self.trend_history is None else self.trend_history
         hours = self.now.astype("datetime64[h]") - history.times.astype("datetime64[h]")
@@ -257,39 +257,45 @@ class Snapshot:
             weights = history.weights * np.exp(-window.decay_per_day * ages) * (ages < window.days)
             scores = np.bincount(history.items, weights=weights, minlength=self.n_items)
             trends[_WINDOW_NAMES[window.name]] = np.asarray(scores * self.active, np.float64)
-        bought = history.weights == EVENT_WEIGHTS[EventType.PURCHASE]
+        bought = history.weights == PURCHASE_WEIGHT
         counts = np.bincount(history.items[bought], minlength=self.n_items)
         trends["all"] = np.asarray(counts * self.active, np.float64)
+        views = np.bincount(history.items[history.weights == VIEW_WEIGHT], minlength=self.n_items)
+        engagement = VIEW_WEIGHT * views + PURCHASE_WEIGHT * counts
+        trends["engagement"] = np.asarray(engagement * self.active, np.float64)
         return trends
 
     @cached_property
-    def taste_profiles(self) -> TasteProfiles:
+    def preferences(self) -> TasteProfiles:
         """The users' preferences as of ``now``, by the rules of shared/domain/preferences.py."""
         events, rows = self._user_events
         items = self.history.items[events].astype(np.int64)
         ages = np.maximum((self.now - self.history.times[events]) / np.timedelta64(HALF_LIFE), 0)
         weights = np.asarray(self.history.weights[events] * 2.0 ** -np.minimum(ages, MAX_HALVINGS), np.float64)
-        preferences: Matrix = sparse.csr_array((weights, (rows, items)), shape=self._shape)
+        return self.taste_of(sparse.csr_array((weights, (rows, items)), shape=self._shape))
+
+    def taste_of(self, weights: Matrix) -> TasteProfiles:
+        """Return the tastes of users who care for products by these weights, shape (n_rows, n_items)."""
         catalog = self.catalog
         prices = np.where(catalog.prices > 0, catalog.prices, 1.0)
         has_price = (catalog.prices > 0).astype(np.float64)
-        total = np.asarray(preferences @ has_price)
+        total = np.asarray(weights @ has_price)
         divisor = np.where(total > 0, total, 1.0)
-        mean = preferences @ (np.log(prices) * has_price) / divisor
-        mean_square = preferences @ (np.log(prices) ** 2 * has_price) / divisor
+        mean = weights @ (np.log(prices) * has_price) / divisor
+        mean_square = weights @ (np.log(prices) ** 2 * has_price) / divisor
         return TasteProfiles(
-            categories=_sum_by_code(preferences, catalog.categories),
-            brands=_sum_by_code(preferences, catalog.brands),
-            tags=np.asarray((preferences @ catalog.tags).toarray()),
+            categories=_sum_by_code(weights, catalog.categories),
+            brands=_sum_by_code(weights, catalog.brands),
+            tags=np.asarray((weights @ catalog.tags).toarray()),
             has_prices=total > 0,
             mean_log_price=mean,
             deviation=np.sqrt(np.maximum(mean_square - mean**2, 0.0)),
         )
 
 
-def _sum_by_code(preferences: Matrix, codes: Int64Array) -> Float64Array:
-    """Return the sums of each row's preferences for items with the same code, shape (n_rows, n_codes)."""
+def _sum_by_code(weights: Matrix, codes: Int64Array) -> Float64Array:
+    """Return the sums of each row's weights of items with the same code, shape (n_rows, n_codes)."""
     known = np.flatnonzero(codes >= 0)
     n_codes = int(codes.max(initial=-1)) + 1
     membership = sparse.csr_array((np.ones(len(known)), (known, codes[known])), shape=(len(codes), n_codes))
-    return np.asarray((preferences @ membership).toarray())
+    return np.asarray((weights @ membership).toarray())

@@ -14,12 +14,13 @@ from scipy import sparse
 from jobs.data.catalog import Catalog
 from jobs.data.history import DAY, History
 from jobs.models.arrays import Float64Array, Int64Array, Matrix
-from jobs.offline.buy_again import PURCHASE_WEIGHT, BuyAgainRecommender
+from jobs.offline.buy_again import BuyAgainRecommender
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import select_events
 from jobs.tuning.plan import TUNING_EVENTS, sample_users
 from jobs.tuning.trial import TUNED_GAIN_MIN, is_ahead, is_better
+from shared.domain.formula import PURCHASE_WEIGHT
 from shared.domain.replenishment import ReplenishmentFormula
 
 K: Final = 20

@@ -22,8 +22,14 @@ from jobs.tuning.first_views import FirstViews, first_view_factor
 from jobs.tuning.fitting import NEIGHBOURS, ModelInput, training_input
 from jobs.tuning.short_histories import cut_first_sessions, group_weights
 from jobs.tuning.space import Space
-from shared.domain.events import EVENT_WEIGHTS, EventType
-from shared.domain.formula import FIRST_VIEW_PRIOR_MAX, REPEATS_POLICIES, ExclusionPolicy, Formula, Repeats
+from shared.domain.formula import (
+    FIRST_VIEW_PRIOR_MAX,
+    PURCHASE_WEIGHT,
+    REPEATS_POLICIES,
+    ExclusionPolicy,
+    Formula,
+    Repeats,
+)
 
 K: Final = 20
 # The greatest number of users whose answers one evaluation scores, over all folds.
@@ -130,6 +136,7 @@ class Objective:
         self.is_for_visitors = self.weighs_lengths and self.repeats != "only"
         self.weights = np.ones(len(lengths)) if length_shares is None else group_weights(lengths, length_shares)
         self.has_one_weight = all(len(np.unique(split.train.weights)) < 2 for split in splits)
+        self.has_only_purchases = all((split.train.weights == PURCHASE_WEIGHT).all() for split in splits)
         self.compiled = compiled
         self._first_views = []
         if self.weighs_lengths:
@@ -259,7 +266,7 @@ def select_relevant(split: Split, repeats: Repeats) -> Matrix:
     train = split.train
     is_known = np.ones(len(train), np.bool_)
     if repeats == "exclude":
-        is_known = train.weights == EVENT_WEIGHTS[EventType.PURCHASE]
+        is_known = train.weights == PURCHASE_WEIGHT
     known = sparse.csr_array(
         (np.ones(int(is_known.sum())), (train.users[is_known], train.items[is_known])), shape=split.relevant.shape
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs.models.ease_head import FIRST_HEAD
 from jobs.models.registry import ALGORITHMS, Algorithm
-from shared.domain.formula import PROFILE_EVENTS_MAX, TRENDING_WINDOWS
+from shared.domain.formula import PROFILE_EVENTS_MAX, TASTE_SOURCES, TRENDING_WINDOWS
 
 Values = Mapping[str, Sequence[Any]]
 
@@ -156,7 +156,8 @@ FORMULA: Final[Values] = {
     "lasting_discount": (0.0, 0.2, 0.5, 0.8),
     "half_life_days": (None, 240.0, 120.0, 60.0, 30.0, 15.0, 7.0),
     "profile_events": (10, 20, 50, 100, PROFILE_EVENTS_MAX),
-    "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5),
+    "rank_decay": (1.0, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5, 0.3),
     "weight_power": (0.0, 0.5, 1.0),
+    "taste": TASTE_SOURCES,
     "affinity_trend": (0.0, 1.0, 10.0),
 }

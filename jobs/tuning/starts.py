@@ -5,7 +5,15 @@ from typing import Any, Final
 
 from jobs.tuning.objective import Objective
 from jobs.tuning.space import FORMULA, PRIOR_EVIDENCES, WEIGHTING, Values
-from shared.domain.formula import POPULARITY_DISCOUNT, PRIOR_EVIDENCE, PROFILE_EVENTS_MAX, SHORT_PROFILE_FIT, Formula
+from shared.domain.formula import (
+    POPULARITY_DISCOUNT,
+    PRIOR_EVIDENCE,
+    PROFILE_EVENTS_MAX,
+    SHORT_PROFILE_FIT,
+    TRENDING_WINDOWS,
+    Formula,
+    TrendingWindow,
+)
 
 # The index of the personal formula among the starts to try, the first of which is the trial's own formula.
 PERSONAL_START: Final = 1
@@ -31,7 +39,8 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     """Return formulae that single steps from ``formula`` would not reach.
 
     The first, the personal one, ranks by long profiles alone and counts repeated events. The second gives popularity as
-    much influence as is allowed. The third gives most influence to the user's latest events.
+    much influence as is allowed. The third gives most influence to the user's latest events. The fourth, where products
+    have categories, brands or tags, ranks by what has sold best and been viewed most of the kinds that the user met.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,
@@ -54,7 +63,11 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
     popular = formula.with_(trending_prior=3.0, trending_window="all")
     if not objective.allows(popular):
         popular = formula.with_(trending_prior=1.0, trending_window="all", prior_evidence=min(PRIOR_EVIDENCES))
-    return [personal, popular, latest]
+    starts = [personal, popular, latest]
+    if objective.has_taste():
+        window: TrendingWindow = "all" if objective.has_only_purchases else "engagement"
+        starts.append(formula.with_(blend=0.3, taste="profile", affinity_trend=10.0, trending_window=window))
+    return starts
 
 
 def formula_values(objective: Objective) -> Values:
@@ -66,9 +79,12 @@ def formula_values(objective: Objective) -> Values:
     if objective.repeats == "only":
         fixed |= {"lasting_discount"}
     if not objective.has_taste():
-        fixed |= {"blend", "affinity_trend", "short_profile_fit"}
+        fixed |= {"blend", "taste", "affinity_trend", "short_profile_fit"}
     if objective.has_one_weight:
         fixed |= {"weight_power"}
+    if objective.has_only_purchases:
+        # the same order as "all"
+        values["trending_window"] = [window for window in TRENDING_WINDOWS if window != "engagement"]
     if objective.weighs_lengths:
         values["prior_evidence"] = PRIOR_EVIDENCES
     if not objective.is_for_visitors:

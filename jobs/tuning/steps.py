@@ -82,8 +82,9 @@ def try_other_starts(objective: Objective, space: Space, trial: Trial, budget: B
     any, suits profiles that count events as well, and neither gains much without the other.
     """
     fits = [trial]
-    # there must be room for a fit and for scoring it from each of the four starts
-    if trial.weighting.repeated != "sum" and 4 * predict_step(objective, space, trial) < budget.left:
+    starts = (trial.formula, *other_starts(objective, trial.formula))
+    # there must be room for a fit and for scoring it from each start
+    if trial.weighting.repeated != "sum" and len(starts) * predict_step(objective, space, trial) < budget.left:
         weighting = replace(trial.weighting, repeated="sum", weight_power=0.5 if objective.has_one_weight else 0.0)
         fits.append(
             replace(
@@ -95,7 +96,7 @@ def try_other_starts(objective: Objective, space: Space, trial: Trial, budget: B
         trial.fits += 1
     rivals: list[Trial] = []
     untuned: Trial | None = None
-    for place, formula in enumerate((trial.formula, *other_starts(objective, trial.formula))):
+    for place, formula in enumerate(starts):
         best: Trial | None = None if place else replace(trial)
         for fit in fits:
             if budget.left <= 0:

@@ -28,7 +28,9 @@ with a short profile neighbours are discounted by their popularity (``own``) and
 (``b``). If the neighbours of every profile are mostly past bestsellers, the discount also applies to long profiles
 (``lasting_discount``).
 
-``affinity`` in shared/domain/ranking.py measures how well a product fits the user's taste. Maxima are over one user's
+``affinity`` in shared/domain/ranking.py measures how well a product fits the user's taste: the shares of categories,
+brands and tags, and the band of prices, either in the user's preferences or, with the weights w_i, in the profile
+(``taste``). Favourite categories, which add candidates, are always those of the preferences. Maxima are over one user's
 candidates, excluding known products that return (VIEWED_TIER, BOUGHT_TIER).
 
 A request states which of the products known to the user it wants (``Repeats``). A model version has a formula for each
@@ -52,7 +54,9 @@ from shared.domain.events import EVENT_WEIGHTS, EventType
 ExclusionPolicy = Literal["nothing", "bought", "seen", "unmet"]
 # Which products known to the user a list contains: none; any that score well enough; or no other products.
 Repeats = Literal["exclude", "include", "only"]
-TrendingWindow = Literal["7d", "30d", "all"]
+TrendingWindow = Literal["7d", "30d", "all", "engagement"]
+# Where a user's taste comes from: their stored preferences, or the products in their profile.
+TasteSource = Literal["preferences", "profile"]
 
 EXCLUSION_POLICIES: Final[tuple[ExclusionPolicy, ...]] = ("nothing", "bought", "seen", "unmet")
 # The policies that a formula may have, by the value of ``Repeats`` that it serves; the first is the default.
@@ -68,7 +72,10 @@ SERVING_KEYS: Final[Mapping[Repeats, str]] = {
     "include": "serving_include",
     "only": "serving_only",
 }
-TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all")
+TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all", "engagement")
+# The windows without a limit, for which no trending scores are stored.
+UNLIMITED_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("all", "engagement")
+TASTE_SOURCES: Final[tuple[TasteSource, ...]] = ("preferences", "profile")
 
 # Model versions store an exclusion policy under the key ``returning``, as the products that may return.
 EXCLUSION_POLICY_KEY: Final = "returning"
@@ -96,6 +103,7 @@ SEEN_EVENTS_MAX: Final = 1_000
 RECENT_MINUTES: Final = 30
 # Events of this weight count as views: product page views and clicks on recommendations.
 VIEW_WEIGHT: Final = EVENT_WEIGHTS[EventType.VIEW]
+PURCHASE_WEIGHT: Final = EVENT_WEIGHTS[EventType.PURCHASE]
 # The initial ``prior_evidence`` for tuning, and its value in a shop too small to tune: from the first view on, a list
 # follows the visitor. Model versions without the parameter keep the full prior, as they were tuned.
 PRIOR_EVIDENCE: Final = 0.3
@@ -132,7 +140,7 @@ CANDIDATES_BY_TASTE: Final = 40
 FAVOURITE_CATEGORIES: Final = 3
 # The trending window that ranks the products of favourite categories.
 TASTE_WINDOW: Final[TrendingWindow] = "30d"
-# Trending fillers come from the formula's window, or from this one if that is "all".
+# Trending fillers come from the formula's window, or from this one if that has no limit.
 FILLER_WINDOW: Final[TrendingWindow] = "7d"
 # A filler, suggested by neither profile nor taste, scores this times trend / max trend, which is below suggestions.
 FILLER_SCORE: Final = 0.1
@@ -166,12 +174,15 @@ class Formula:
     blend : share of the collaborative score as opposed to the fit to the user's taste, in [0, 1].
     trending_prior : weight of the trend in addition to those two, at least 0.
     affinity_trend : how much the trend raises the fit to the user's taste, at least 0.
-    trending_window : the scores used as trend: those of 7 or 30 days, or "all" for the number of purchases ever.
+    trending_window : the scores used as trend: those of 7 or 30 days; "all" for the number of purchases ever; or
+        "engagement" for the views and purchases ever, each with the weight of its event type.
     exclusion_policy : products that are left out, see ``ExclusionPolicy``.
     prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
     popularity_discount : power of the popularity by which scores are divided with a short profile, at least 0.
     short_profile_fit : minimum share of the fit to the user's taste with a short profile, in [0, 1].
     lasting_discount : minimum power of the popularity by which scores are divided, for any profile, at least 0.
+    taste : where the taste comes from that products are compared with: "preferences", which halve in 14 days, or the
+        weights w of the products in the profile.
     """
 
     profile_events: int = 50
@@ -189,6 +200,7 @@ class Formula:
     popularity_discount: float = 0.0
     short_profile_fit: float = 0.0
     lasting_discount: float = 0.0
+    taste: TasteSource = "preferences"
 
     @classmethod
     def of_version(

@@ -38,6 +38,11 @@ FORMULAE = [
     Formula(popularity_discount=2.0, blend=1.0, trending_window="all", trending_prior=0.1, prior_evidence=0.3),
     Formula(lasting_discount=0.5, repeat_weight=0.2, trending_prior=0.1),
     Formula(popularity_discount=1.0, lasting_discount=0.3, blend=0.9, trending_window="30d"),
+    Formula(taste="profile", blend=0.1, profile_events=9, rank_decay=0.8, half_life_days=9.0, weight_power=0.5),
+    Formula(taste="profile", blend=0.3, frequency_power=1.0, trending_window="engagement", affinity_trend=10.0),
+    Formula(trending_window="engagement", trending_prior=2.0, blend=0.9),
+    # a value of a later release is read as the default
+    Formula(taste="whatever", blend=0.2),  # type: ignore[arg-type]
 ]
 
 FOLD = """
@@ -64,9 +69,10 @@ SELECT user_id, product_id, count(*), min(occurred_at), max(occurred_at)
 FROM events WHERE event_type = 'purchase' GROUP BY 1, 2
 """
 COUNTED = """
-INSERT INTO product_stats (product_id, purchase_count)
-SELECT product_id, count(*) FROM events WHERE event_type = 'purchase' GROUP BY 1
-ON CONFLICT (product_id) DO UPDATE SET purchase_count = EXCLUDED.purchase_count
+INSERT INTO product_stats (product_id, views, purchase_count)
+SELECT product_id, count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'purchase')
+FROM events GROUP BY 1
+ON CONFLICT (product_id) DO UPDATE SET views = EXCLUDED.views, purchase_count = EXCLUDED.purchase_count
 """
 
 

@@ -64,13 +64,17 @@ WITH RECURSIVE model AS MATERIALIZED (
     UNION SELECT v.id
     FROM (SELECT product_id FROM barred UNION SELECT product_id FROM in_view) AS n
     JOIN products p ON p.id = n.product_id {variants}
-){known}, taste AS MATERIALIZED (
+){known}, preferences AS MATERIALIZED (
     SELECT kind, key, score
         * power(2::float8, -least(extract(epoch FROM now() - as_of)::float8 / :half_life_s, :max_halvings)) AS score
     FROM user_preferences WHERE user_id = (SELECT id FROM account)
 ), favourites AS MATERIALIZED (
-    SELECT key::bigint AS category_id FROM taste WHERE kind = 'category'
+    SELECT key::bigint AS category_id FROM preferences WHERE kind = 'category'
     ORDER BY score DESC LIMIT {favourite_categories}
+), met_kinds AS MATERIALIZED (
+    SELECT facet.kind, facet.key, sum(profile.weight) AS score
+    FROM profile JOIN products p ON p.id = profile.product_id, {facets}
+    WHERE (SELECT taste FROM model) = 'profile' GROUP BY 1, 2
 ), summed AS MATERIALIZED (
     SELECT id, cf
     FROM (SELECT id, sum(cf) AS cf
@@ -97,7 +101,9 @@ SELECT json_build_object({explanation}
     'contradiction', (SELECT json_build_array(id, external_id) FROM named
                       WHERE id > 0 AND external_id <> '' AND by_id IS DISTINCT FROM by_external_id LIMIT 1),
     'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
-    'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]') FROM taste),
+    'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]')
+              FROM (SELECT kind, key, score FROM preferences WHERE (SELECT taste FROM model) <> 'profile'
+                    UNION ALL SELECT kind, key, score FROM met_kinds) AS tastes),
     'rules', (SELECT coalesce(json_agg(json_build_array(
             r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
             r.note, p.id IS NOT NULL, p.item_group_id, r.discount_min) ORDER BY r.id), '[]')
@@ -107,13 +113,20 @@ SELECT json_build_object({explanation}
         WHERE r.kind <> 'exclude'
           AND (r.segment_id IS NULL
                OR r.segment_id = (SELECT segment_id FROM user_segments WHERE user_id = (SELECT id FROM account)))),
-    'price', (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
-              WHERE user_id = (SELECT id FROM account)),
+    'price', CASE model.taste
+             WHEN 'profile' THEN (
+                 SELECT json_build_array(sum(weight), sum(weight * ln(price::float8)),
+                                         sum(weight * ln(price::float8) ^ 2))
+                 FROM profile JOIN products p ON p.id = profile.product_id WHERE price > 0 HAVING count(*) > 0)
+             ELSE (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
+                   WHERE user_id = (SELECT id FROM account)) END,
     'location', (SELECT json_build_array(latitude, longitude) FROM account WHERE latitude IS NOT NULL),
     'candidates', (SELECT coalesce(json_agg(json_build_array(
             c.id, c.cf,
             coalesce(CASE trending_window
                      WHEN 'all' THEN (SELECT purchase_count FROM product_stats t WHERE t.product_id = c.id)
+                     WHEN 'engagement' THEN (SELECT {view_weight} * views + {purchase_weight} * purchase_count
+                                             FROM product_stats t WHERE t.product_id = c.id)
                      ELSE (SELECT score FROM trending_scores t
                            WHERE t.time_window = trending_window AND t.product_id = c.id) END, 0),
             c.category_id, c.brand, c.tags, c.price, c.in_stock, c.latitude, c.longitude, c.tier, c.position,
@@ -153,8 +166,8 @@ FILLERS: Final = """, alike AS MATERIALIZED (
 ), trending AS MATERIALIZED (
     SELECT p.id, row_number() OVER (ORDER BY t.score DESC, p.id) AS position
     FROM trending_scores t JOIN products p ON p.id = t.product_id
-    WHERE t.time_window = (SELECT CASE trending_window WHEN 'all' THEN '{filler_window}' ELSE trending_window END
-                           FROM model)
+    WHERE t.time_window = (SELECT CASE WHEN trending_window IN ({unlimited_windows}) THEN '{filler_window}'
+                                       ELSE trending_window END FROM model)
       AND p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
       AND (p.item_group_id IS NULL OR NOT EXISTS (

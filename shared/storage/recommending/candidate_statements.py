@@ -21,6 +21,7 @@ from shared.domain.formula import (
     NEWEST_TIER,
     POPULAR_TIER,
     PROFILE_EVENTS_MAX,
+    PURCHASE_WEIGHT,
     RANK_MAX,
     RECENT_MINUTES,
     SEEN_EVENTS_MAX,
@@ -30,6 +31,7 @@ from shared.domain.formula import (
     SUGGESTED_TIER,
     TASTE_WINDOW,
     TRENDING_TIER,
+    UNLIMITED_WINDOWS,
     VIEW_WEIGHT,
     VIEWED_TIER,
     Formula,
@@ -37,6 +39,7 @@ from shared.domain.formula import (
 )
 from shared.storage.catalog.categories import SUBTREE, in_subtree
 from shared.storage.catalog.variants import GROUP_KEY
+from shared.storage.events.decayed_sums import FACETS
 from shared.storage.events.refunds import GIVEN_BACK_WHOLE
 from shared.storage.recommending import candidate_fragments as fragments
 from shared.storage.recommending.buy_again import GIVEN_BACK
@@ -171,6 +174,9 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, expl
         view_types=", ".join(f"'{kind}'" for kind, weight in EVENT_WEIGHTS.items() if weight == VIEW_WEIGHT),
         exclude_seen=STORED_EXCLUSION_POLICY["seen"],
         favourite_categories=FAVOURITE_CATEGORIES,
+        facets=FACETS.format(product="p"),
+        view_weight=VIEW_WEIGHT,
+        purchase_weight=PURCHASE_WEIGHT,
         profile_products=PROFILE_PRODUCTS,
         content_neighbours=CONTENT_NEIGHBOURS,
         clear_content=CLEAR_CONTENT,
@@ -184,6 +190,7 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, expl
         bought_tier=BOUGHT_TIER,
         taste_window=TASTE_WINDOW,
         filler_window=FILLER_WINDOW,
+        unlimited_windows=", ".join(f"'{window}'" for window in UNLIMITED_WINDOWS),
         in_category=f"AND {in_subtree('p')}" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
         variant_in_category=f"AND {in_subtree('v')}" if category else "",

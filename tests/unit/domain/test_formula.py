@@ -27,11 +27,12 @@ STORED = {
     "popularity_discount": 0.5,
     "short_profile_fit": 0.7,
     "lasting_discount": 0.2,
+    "taste": "profile",
 }
 
 
 def test_a_stored_formula_is_read_as_it_was_written() -> None:
-    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3, 0.5, 0.7, 0.2)
+    formula = Formula(7, 0.9, 30.0, 0.5, 1.0, 2.0, 0.8, 0.1, 0.0, "all", "seen", 0.3, 0.5, 0.7, 0.2, "profile")
     assert formula.parameters() == STORED
     assert Formula.from_parameters(STORED) == formula
 
@@ -97,6 +98,7 @@ def test_a_shop_without_a_model_has_this_formula() -> None:
         "popularity_discount": 0.0,
         "short_profile_fit": 0.0,
         "lasting_discount": 0.0,
+        "taste": "preferences",
     }
 
 

@@ -12,7 +12,7 @@ from jobs.models.cosine import cosine_neighbours
 from jobs.models.neighbours import Neighbours
 from jobs.models.pairs import numba_installed
 from jobs.offline.recommender import CANDIDATES_KEPT, OfflineRecommender
-from jobs.offline.snapshot import Snapshot
+from jobs.offline.snapshot import Snapshot, TasteProfiles
 from jobs.tuning.space import FORMULA
 from shared.domain.formula import EXCLUSION_POLICIES, VIEWED_TIER, Formula
 from shared.domain.ranking import Candidate, TasteProfile, rank
@@ -86,9 +86,8 @@ def test_an_answer_has_one_variant_of_a_product(compiled: bool) -> None:
             assert (answers >= 0).all()
 
 
-def taste_of(snapshot: Snapshot, row: int) -> TasteProfile:
+def taste_of(tastes: TasteProfiles, row: int) -> TasteProfile:
     """Return one user's taste as serving reads it."""
-    tastes = snapshot.taste_profiles
     scores = {
         kind: {str(code): float(score) for code, score in enumerate(values[row]) if score > 0}
         for kind, values in (("category", tastes.categories), ("brand", tastes.brands), ("tag", tastes.tags))
@@ -118,12 +117,14 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
         return order[:size]
 
     by_profile = best(cf, 100 + K)
-    categories, taste = snapshot.catalog.categories, taste_of(snapshot, row)
-    favourites = sorted(taste.scores["category"], key=lambda code: -taste.scores["category"][code])[:3]
+    categories, preferences = snapshot.catalog.categories, taste_of(snapshot.preferences, row)
+    profile = taste_of(snapshot.taste_of(snapshot.profiles(formula)), row)
+    taste = {"preferences": preferences, "profile": profile}[formula.taste]
+    favourites = sorted(preferences.scores["category"], key=lambda code: -preferences.scores["category"][code])[:3]
     in_favourites = np.isin(categories, [int(code) for code in favourites])
     for item in (*by_profile, *best(np.where(in_favourites, snapshot.trends["30d"], 0.0), 40 + K)):
         tiers[item] = (0, 0)
-    window = "7d" if formula.trending_window == "all" else formula.trending_window
+    window = "7d" if formula.trending_window in ("all", "engagement") else formula.trending_window
     newest = np.flatnonzero(available)[::-1].tolist()[:K]
     fillers = [best(snapshot.trends[window], K), best(snapshot.trends["all"], K), newest]
     if policy == "unmet":

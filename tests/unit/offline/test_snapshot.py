@@ -92,6 +92,12 @@ def test_purchases_are_excluded_for_ever_and_views_among_the_latest_events() -> 
     assert np.flatnonzero(excluded[0]).tolist() == [0, 2]
 
 
+def test_engagement_is_views_and_purchases_of_any_age_with_their_weights() -> None:
+    # a cart, 40 days and another user's event; a cart does not count
+    history = data.history((0, 0, 1, 0), (0, 0, 5, 1), (0, 1, 3, 3), (1, 2, 1, 40), (1, 0, 1, 40), items=4)
+    assert taken(history).trends["engagement"].tolist() == [7.0, 0.0, 1.0, 0.0]
+
+
 def test_trends_are_decayed_weights_and_all_is_the_number_of_purchases() -> None:
     trends = taken(HISTORY).trends
     assert trends["7d"] == pytest.approx([math.exp(-0.9) + 5 * math.exp(-0.6), 3.0, math.exp(-0.3), 0.0])
@@ -103,7 +109,7 @@ def test_what_is_inactive_has_no_trend() -> None:
     snapshot = Snapshot(
         HISTORY, HISTORY.times.max(), np.asarray([0]), np.asarray([False, True, True, True]), Catalog.unknown(4)
     )
-    assert [scores[0] for scores in snapshot.trends.values()] == [0.0, 0.0, 0.0]
+    assert [scores[0] for scores in snapshot.trends.values()] == [0.0, 0.0, 0.0, 0.0]
 
 
 def test_tastes_are_decayed_sums_by_category_and_price() -> None:
@@ -111,13 +117,30 @@ def test_tastes_are_decayed_sums_by_category_and_price() -> None:
     catalog = Catalog(
         np.asarray([1, 0]), np.asarray([-1, 0]), sparse.csr_array(np.asarray([[1.0], [0.0]])), np.asarray([1.0, math.e])
     )
-    tastes = taken(history, catalog).taste_profiles
+    tastes = taken(history, catalog).preferences
     # the first event lies one half-life back
     assert tastes.categories.tolist() == [[2.0, 0.5]]
     assert tastes.brands.tolist() == [[2.0]]
     assert tastes.tags.tolist() == [[0.5]]
     assert tastes.mean_log_price[0] == pytest.approx(2 / 2.5)
     assert tastes.deviation[0] == pytest.approx(math.sqrt(2 / 2.5 - (2 / 2.5) ** 2))
+
+
+def test_the_taste_of_a_profile_has_the_weights_of_the_formula() -> None:
+    # product 0 is met first, then product 1 twice; the other user met product 0 alone
+    history = data.history((0, 0, 1, 0), (0, 1, 5, 13), (0, 1, 1, 14), (1, 0, 1, 0))
+    catalog = Catalog(
+        np.asarray([1, 0]), np.asarray([-1, 0]), sparse.csr_array(np.asarray([[1.0], [0.0]])), np.asarray([1.0, math.e])
+    )
+    snapshot = taken(history, catalog, (0, 1))
+    # two events, a half-life of 7 days and a decay by rank: 2 for product 1, and 0.8 · 2^-2 for product 0
+    formula = Formula(half_life_days=7.0, rank_decay=0.8, weight_power=0.0, frequency_power=1.0, taste="profile")
+    tastes = snapshot.taste_of(snapshot.profiles(formula))
+    assert tastes.categories == pytest.approx(np.asarray([[2.0, 0.2], [0.0, 1.0]]))
+    assert tastes.brands == pytest.approx(np.asarray([[2.0], [0.0]]))
+    assert tastes.tags == pytest.approx(np.asarray([[0.2], [1.0]]))
+    assert tastes.mean_log_price == pytest.approx([2 / 2.2, 0.0])
+    assert tastes.has_prices.tolist() == [True, True]
 
 
 @pytest.mark.parametrize(("window", "days", "decay"), [("7d", 7, 0.3), ("30d", 30, 0.1)])
@@ -134,7 +157,7 @@ def test_the_deviation_of_prices_is_that_of_their_logarithms() -> None:
     # logarithms of 0, 1 and 3, each with weight 1; the price of the last product is unknown
     history = data.history((0, 0, 1, 0), (0, 1, 1, 0), (0, 2, 1, 0), (0, 3, 1, 0), (1, 3, 1, 0))
     nothing = Catalog.unknown(4)
-    tastes = taken(history, replace(nothing, prices=np.asarray([1.0, math.e, math.e**3, 0.0])), (0, 1)).taste_profiles
+    tastes = taken(history, replace(nothing, prices=np.asarray([1.0, math.e, math.e**3, 0.0])), (0, 1)).preferences
     assert tastes.has_prices.tolist() == [True, False]
     assert tastes.mean_log_price == pytest.approx([4 / 3, 0.0])
     assert tastes.deviation == pytest.approx([math.sqrt(10 / 3 - 16 / 9), 0.0])

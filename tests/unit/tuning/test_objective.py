@@ -185,6 +185,14 @@ def test_weights_of_events_matter_if_they_do_before_any_cut() -> None:
     older = split_last_days(newest.train, 3, new_only=False)
     assert not Objective([newest, older], Catalog.unknown(12)).has_one_weight
     assert Objective([older], Catalog.unknown(12)).has_one_weight
+    assert not Objective([newest, older], Catalog.unknown(12)).has_only_purchases
+    assert not Objective([older], Catalog.unknown(12)).has_only_purchases
+
+
+def test_a_shop_may_have_only_purchases() -> None:
+    events = [(user, user % 3 + step, 5.0, step + user / 100) for user in range(9) for step in range(6)]
+    split = split_last_days(data.history(*events, items=12), 2, new_only=False)
+    assert Objective([split], Catalog.unknown(12)).has_only_purchases
 
 
 def test_mixing_is_charged_by_the_products_of_all_folds() -> None:

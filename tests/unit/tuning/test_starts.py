@@ -113,6 +113,17 @@ def test_other_starts_are_where_long_profiles_popularity_or_the_last_product_dec
     assert latest == start.with_(profile_events=20, frequency_power=0.0, blend=1.0, half_life_days=None, rank_decay=0.5)
 
 
+@pytest.mark.parametrize(("weight", "window"), [(None, "engagement"), (3.0, "engagement"), (5.0, "all")])
+def test_where_products_have_kinds_one_start_ranks_by_what_is_popular_of_the_users_kinds(
+    weight: float | None, window: str
+) -> None:
+    tuned = objective(with_categories(), weight=weight)
+    start = starting_formula(tuned)
+    *others, by_kind = other_starts(tuned, start)
+    assert len(others) == 3
+    assert by_kind == start.with_(blend=0.3, taste="profile", affinity_trend=10.0, trending_window=window)
+
+
 def test_popularity_decides_as_much_as_visitors_may_be_served_with() -> None:
     tuned = objective(length_shares=(1 / 3, 1 / 3, 1 / 3))
     _, popular, _ = other_starts(tuned, starting_formula(tuned))
@@ -124,7 +135,7 @@ def test_popularity_decides_as_much_as_visitors_may_be_served_with() -> None:
 def test_only_parameters_that_can_matter_are_tuned() -> None:
     everything = formula_values(objective(with_categories()))
     assert everything == {"exclusion_policy": ("nothing", "bought", "seen"), **FORMULA_OF_ALL}
-    assert everything.keys() - formula_values(objective()).keys() == {"blend", "affinity_trend"}
+    assert everything.keys() - formula_values(objective()).keys() == {"blend", "taste", "affinity_trend"}
     assert everything.keys() - formula_values(objective(with_categories(), weight=3.0)).keys() == {"weight_power"}
     assert everything.keys() - formula_values(objective(with_categories(), new_only=True)).keys() == {"repeat_weight"}
     visitors = formula_values(objective(with_categories(), repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
@@ -132,10 +143,13 @@ def test_only_parameters_that_can_matter_are_tuned() -> None:
     assert visitors["popularity_discount"] == POPULARITY_DISCOUNTS
     assert visitors["short_profile_fit"] == SHORT_PROFILE_FITS
     unknown = formula_values(objective(repeats="exclude", length_shares=(1 / 3, 1 / 3, 1 / 3)))
-    assert visitors.keys() - unknown.keys() == {"blend", "affinity_trend", "short_profile_fit"}
+    assert visitors.keys() - unknown.keys() == {"blend", "taste", "affinity_trend", "short_profile_fit"}
     known = formula_values(objective(with_categories(), repeats="only", length_shares=(1 / 3, 1 / 3, 1 / 3)))
     assert not (VISITORS_ONLY | {"lasting_discount"}) & known.keys()
     assert "lasting_discount" in visitors
     assert visitors["exclusion_policy"] == ("bought", "seen")
+    assert "engagement" in formula_values(objective(weight=3.0))["trending_window"]
+    # the same order as "all"
+    assert formula_values(objective(weight=5.0))["trending_window"] == ["7d", "30d", "all"]
     assert weighting_values(objective()) == WEIGHTING
     assert WEIGHTING.keys() - weighting_values(objective(weight=3.0)).keys() == {"weight_power"}
