@@ -159,7 +159,7 @@ def similarity(parameters: Similarity) -> dict[str, Any]:
         active, then = read_active(model, spaces), Profile.from_json(model.metrics.get(PROFILE_KEY))
         drift = measure_drift(model.version, then, profile, history)
         if active is not None:
-            active = replace(active, has_moved=bool(drift.reasons()))
+            active = replace(active, has_moved=active.has_moved or bool(drift.reasons()))
     choice = choose_model(
         history,
         catalog,

@@ -162,7 +162,7 @@ def _sources(explained: ExplainedCandidates, product_id: int) -> list[tuple[int,
 
 
 def _taste(found: CandidateSet, read: Callable[..., Any]) -> list[dict[str, Any]]:
-    """Return the user's preferences, each with its weight in the affinity of a product, greatest first."""
+    """Return the user's taste, each part with its weight in the affinity of a product, greatest first."""
     category_ids = [int(key) for key in found.taste.scores.get("category", {})]
     paths = category_paths(category_ids, read) if category_ids else {}
     lines = [

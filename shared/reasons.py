@@ -36,7 +36,7 @@ class Reasons:
         self.selection = selection
         self.is_sequential = found.algorithm == SEQUENTIAL
         self.tiers = {candidate.id: candidate.tier for candidate in found.candidates}
-        self.favourites = found.taste.scores.get("category", {})
+        self.liked_categories = found.taste.scores.get("category", {})
         self.event_types = {product_id: event_type for product_id, _weight, event_type in found.profile}
         # Known products that may be older than the profile.
         for candidate in found.candidates:
@@ -60,7 +60,7 @@ class Reasons:
             deed = DEEDS.get(source.event_type, OTHER_DEED).format(source.name)
             return _reason("similar", f"Because {deed}", source.product_id, source.name)
         tier = self.tiers[product_id]
-        fits_taste = tier == NEWEST_TIER and str(product["category_id"]) in self.favourites
+        fits_taste = tier == NEWEST_TIER and str(product["category_id"]) in self.liked_categories
         if (tier == SUGGESTED_TIER or fits_taste) and product["category"]:
             return _reason("taste", f"Because you like {product['category']}")
         if tier <= TRENDING_TIER:

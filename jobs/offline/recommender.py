@@ -25,10 +25,10 @@ from shared.domain.formula import (
     KIND_WEIGHTS,
     NEWEST_TIER,
     POPULAR_TIER,
+    SCORED_WINDOWS,
     SUGGESTED_TIER,
     TASTE_WINDOW,
     TRENDING_TIER,
-    UNLIMITED_WINDOWS,
     ExclusionPolicy,
     Formula,
     TrendingWindow,
@@ -158,6 +158,19 @@ class OfflineRecommender:
         """Return whether the candidates from the profiles, most of the work of an answer, are cached."""
         return self._candidates.has(neighbours, CandidateKey.of(formula))
 
+    def has_taste(self, formula: Formula) -> bool:
+        """Return whether the users' tastes are cached, or are those that all formulae share."""
+        if formula.taste == "preferences":
+            return True
+        return self._profile_taste is not None and self._profile_taste[0] == _profile_key(formula)
+
+    @property
+    def n_tastes(self) -> int:
+        """Return the number of values of all users' tastes: categories, brands and tags for each of them."""
+        catalog = self.snapshot.catalog
+        n_codes = int(catalog.categories.max(initial=-1)) + int(catalog.brands.max(initial=-1)) + 2
+        return len(self.snapshot.users) * (n_codes + catalog.tags.shape[1])
+
     def _find_candidates(self, neighbours: Neighbours, formula: Formula) -> kernels.ProfileCandidates:
         """Return the candidates from the profiles, cached: most formulae of a search share them with the one before."""
         key = CandidateKey.of(formula)
@@ -264,7 +277,7 @@ class OfflineRecommender:
         """Return the fillers of each tier, best first; tiers are in order."""
         trends = self.snapshot.trends
         best_by_tier = {
-            TRENDING_TIER: _order_descending(trends[FILLER_WINDOW if window in UNLIMITED_WINDOWS else window]),
+            TRENDING_TIER: _order_descending(trends[window if window in SCORED_WINDOWS else FILLER_WINDOW]),
             POPULAR_TIER: _order_descending(trends["all"]),
             NEWEST_TIER: np.flatnonzero(self.snapshot.active)[::-1],
         }
@@ -319,15 +332,16 @@ class OfflineRecommender:
 
     def _taste(self, formula: Formula) -> kernels.TasteArrays:
         """Return the users' tastes by the formula. Those of the latest profile are cached, like its candidates."""
-        if formula.taste != "profile":
+        if formula.taste == "preferences":
             arrays: kernels.TasteArrays = self._prepare(
                 ("preferences",), lambda: self._taste_arrays(self.snapshot.preferences)
             )
             return arrays
-        key = CandidateKey.of(formula)._replace(repeat_weight=0.0, exclusion_policy="nothing")
-        if self._profile_taste is None or self._profile_taste[0] != key:
-            tastes = self.snapshot.taste_of(self.snapshot.profiles(formula))
-            self._profile_taste = key, self._adapt(self._taste_arrays(tastes))
+        if self._profile_taste is None or not self.has_taste(formula):
+            # those of the previous profile make room first
+            self._profile_taste = None
+            tastes = self.snapshot.tastes_from(self.snapshot.profiles(formula))
+            self._profile_taste = _profile_key(formula), self._adapt(self._taste_arrays(tastes))
         return self._profile_taste[1]
 
     def _taste_arrays(self, tastes: TasteProfiles) -> kernels.TasteArrays:
@@ -349,6 +363,11 @@ class OfflineRecommender:
             np.where(tastes.has_prices, tastes.mean_log_price, np.nan),
             tastes.deviation,
         )
+
+
+def _profile_key(formula: Formula) -> CandidateKey:
+    """Return what the weights of a profile depend on: the key of its candidates without what these depend on beside."""
+    return CandidateKey.of(formula)._replace(repeat_weight=0.0, exclusion_policy="nothing")
 
 
 def _sparse_rows(matrix: AnyMatrix) -> kernels.SparseRows:

@@ -103,9 +103,9 @@ class KnownProducts:
 
 @dataclass(frozen=True)
 class TasteProfiles:
-    """All users' preferences at the snapshot's time; ``TasteProfile`` of shared/domain/ranking.py is for one user.
+    """All users' tastes at the snapshot's time; ``TasteProfile`` of shared/domain/ranking.py is for one user.
 
-    categories, brands, tags : decayed scores, shapes (n_rows, n_categories), (n_rows, n_brands), (n_rows, n_tags).
+    categories, brands, tags : sums of weights, shapes (n_rows, n_categories), (n_rows, n_brands), (n_rows, n_tags).
     has_prices : shape (n_rows,), whether the user has a price band.
     mean_log_price, deviation : shape (n_rows,), the price band.
     """
@@ -260,6 +260,7 @@ class Snapshot:
         bought = history.weights == PURCHASE_WEIGHT
         counts = np.bincount(history.items[bought], minlength=self.n_items)
         trends["all"] = np.asarray(counts * self.active, np.float64)
+        # clicks on recommendations have the weight of views, and cannot be told from them
         views = np.bincount(history.items[history.weights == VIEW_WEIGHT], minlength=self.n_items)
         engagement = VIEW_WEIGHT * views + PURCHASE_WEIGHT * counts
         trends["engagement"] = np.asarray(engagement * self.active, np.float64)
@@ -272,10 +273,10 @@ class Snapshot:
         items = self.history.items[events].astype(np.int64)
         ages = np.maximum((self.now - self.history.times[events]) / np.timedelta64(HALF_LIFE), 0)
         weights = np.asarray(self.history.weights[events] * 2.0 ** -np.minimum(ages, MAX_HALVINGS), np.float64)
-        return self.taste_of(sparse.csr_array((weights, (rows, items)), shape=self._shape))
+        return self.tastes_from(sparse.csr_array((weights, (rows, items)), shape=self._shape))
 
-    def taste_of(self, weights: Matrix) -> TasteProfiles:
-        """Return the tastes of users who care for products by these weights, shape (n_rows, n_items)."""
+    def tastes_from(self, weights: Matrix) -> TasteProfiles:
+        """Return the users' tastes where each product counts with its weight, shape (n_rows, n_items)."""
         catalog = self.catalog
         prices = np.where(catalog.prices > 0, catalog.prices, 1.0)
         has_price = (catalog.prices > 0).astype(np.float64)

@@ -23,6 +23,8 @@ INTERPRETED_USER_S: Final = 2e-4
 INTERPRETED_NEIGHBOUR_S: Final = 1e-7
 # Per user, the first time that answers use an exclusion policy and a trending window.
 PREPARED_USER_S: Final = 4e-4
+# Each value of a user's taste, computed from a profile.
+TASTE_S: Final = 2e-8
 # Per neighbour of each part of a mixture.
 MIXED_S: Final = 3e-7
 # Compiling the loops of the formula, and those of models with many pairs of items.
@@ -53,18 +55,25 @@ def predict_input(n_events: int) -> float:
 
 
 def predict_answers(
-    lengths: Int64Array, profile_events: int, *, compiled: bool, is_prepared: bool, has_candidates: bool
+    lengths: Int64Array,
+    profile_events: int,
+    *,
+    compiled: bool,
+    is_prepared: bool,
+    has_candidates: bool,
+    n_new_tastes: int = 0,
 ) -> float:
     """Return the predicted seconds of answering a group of users whose histories have these ``lengths``.
 
     is_prepared : whether users have been prepared for the exclusion policy and the trending window.
     has_candidates : whether the candidates from these profiles are known, so that only their scores are mixed.
+    n_new_tastes : number of values of the users' tastes, if these have to be computed from the profiles.
     """
     n_neighbours = 0.0 if has_candidates else float(np.minimum(lengths, profile_events).sum()) * NEIGHBOURS
     user_s, neighbour_s = (USER_S, NEIGHBOUR_S) if compiled else (INTERPRETED_USER_S, INTERPRETED_NEIGHBOUR_S)
     if not is_prepared:
         user_s += PREPARED_USER_S
-    return GROUP_S + user_s * len(lengths) + neighbour_s * n_neighbours
+    return GROUP_S + user_s * len(lengths) + neighbour_s * n_neighbours + TASTE_S * n_new_tastes
 
 
 def predict_mixing(n_parts: int, n_items: int) -> float:

@@ -216,6 +216,7 @@ class Objective:
             for fold, model in zip(self.folds, neighbours, strict=False)
             for group in fold.groups
         ] or [False] * len(self._lengths)
+        recommenders = [group.recommender for fold in self.folds for group in fold.groups]
         return sum(
             costs.predict_answers(
                 lengths,
@@ -223,8 +224,9 @@ class Objective:
                 compiled=self.compiled,
                 is_prepared=is_prepared,
                 has_candidates=is_known,
+                n_new_tastes=0 if recommender.has_taste(formula) else recommender.n_tastes,
             )
-            for lengths, is_known in zip(self._lengths, has_candidates, strict=True)
+            for recommender, lengths, is_known in zip(recommenders, self._lengths, has_candidates, strict=True)
         )
 
     def predict_mixing(self, n_parts: int) -> float:

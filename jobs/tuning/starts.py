@@ -40,7 +40,7 @@ def other_starts(objective: Objective, formula: Formula) -> list[Formula]:
 
     The first, the personal one, ranks by long profiles alone and counts repeated events. The second gives popularity as
     much influence as is allowed. The third gives most influence to the user's latest events. The fourth, where products
-    have categories, brands or tags, ranks by what has sold best and been viewed most of the kinds that the user met.
+    have categories, brands or tags, ranks by popularity among the products that share those of the user's profile.
     """
     personal = formula.with_(
         profile_events=PROFILE_EVENTS_MAX,

@@ -62,7 +62,8 @@ class ActiveVersion:
     other_formulae : the version's formulae for other kinds of answers; repeat weights are in units of similarity.
     score, standard_error : its mean NDCG@20 on the newest days when it was chosen, and the standard error of that; on
         all held-out days if the version does not store the former; None if it was not chosen by its quality.
-    has_moved : whether the shop has drifted since, so that steps that failed then may succeed today.
+    has_moved : whether the shop has drifted since, or the version is of a release whose formula had fewer parameters:
+        steps and starts that failed then may succeed today.
     """
 
     version: int
@@ -135,6 +136,7 @@ def read_version(
         others,
         _number(newest.get(SCORE_KEY)),
         _number(newest.get(ERROR_KEY)),
+        has_moved=not FORMULA.keys() <= _mapping(stored.get(SERVING_KEY)).keys(),
     )
 
 

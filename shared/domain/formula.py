@@ -73,8 +73,8 @@ SERVING_KEYS: Final[Mapping[Repeats, str]] = {
     "only": "serving_only",
 }
 TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all", "engagement")
-# The windows without a limit, for which no trending scores are stored.
-UNLIMITED_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("all", "engagement")
+# The windows for which trending scores are stored.
+SCORED_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d")
 TASTE_SOURCES: Final[tuple[TasteSource, ...]] = ("preferences", "profile")
 
 # Model versions store an exclusion policy under the key ``returning``, as the products that may return.
@@ -93,8 +93,9 @@ _EXCLUSION_POLICY_BY_STORED: Final[Mapping[str, ExclusionPolicy]] = {
 
 # Maximum events in a profile, whatever the model version says; this limits the statement's run time.
 PROFILE_EVENTS_MAX: Final = 200
-# Ranks beyond this one decay no further: rank_decay to a higher power would underflow, which is an error in Postgres.
-RANK_MAX: Final = 500
+# Ranks beyond this one decay no further: rank_decay to a higher power, times the decay by age, would underflow, which
+# is an error in PostgreSQL. No profile has so many products.
+RANK_MAX: Final = 300
 # Ages beyond this number of half-lives decay no further, for the same reason.
 HALVINGS_MAX: Final = 200
 # How many of the latest events the policy "seen" considers. Bought products are excluded regardless of age.
@@ -140,7 +141,7 @@ CANDIDATES_BY_TASTE: Final = 40
 FAVOURITE_CATEGORIES: Final = 3
 # The trending window that ranks the products of favourite categories.
 TASTE_WINDOW: Final[TrendingWindow] = "30d"
-# Trending fillers come from the formula's window, or from this one if that has no limit.
+# Trending fillers come from the formula's window, or from this one if that counts events of any age.
 FILLER_WINDOW: Final[TrendingWindow] = "7d"
 # A filler, suggested by neither profile nor taste, scores this times trend / max trend, which is below suggestions.
 FILLER_SCORE: Final = 0.1
@@ -175,14 +176,15 @@ class Formula:
     trending_prior : weight of the trend in addition to those two, at least 0.
     affinity_trend : how much the trend raises the fit to the user's taste, at least 0.
     trending_window : the scores used as trend: those of 7 or 30 days; "all" for the number of purchases ever; or
-        "engagement" for the views and purchases ever, each with the weight of its event type.
+        "engagement" for the views and purchases ever, a purchase counting as five views. Tuning counts clicks on
+        recommendations as views, which serving does not, and only the events of the history that it reads.
     exclusion_policy : products that are left out, see ``ExclusionPolicy``.
     prior_evidence : products in the profile that halve the prior, above 0; None for a prior that never shrinks.
     popularity_discount : power of the popularity by which scores are divided with a short profile, at least 0.
     short_profile_fit : minimum share of the fit to the user's taste with a short profile, in [0, 1].
     lasting_discount : minimum power of the popularity by which scores are divided, for any profile, at least 0.
-    taste : where the taste comes from that products are compared with: "preferences", which halve in 14 days, or the
-        weights w of the products in the profile.
+    taste : the source of the taste that products are compared with: "preferences", which halve in 14 days, or the
+        products in the "profile", with their weights w.
     """
 
     profile_events: int = 50
@@ -219,11 +221,14 @@ class Formula:
     def from_parameters(cls, parameters: Mapping[str, Any] | None, defaults: "Formula | None" = None) -> "Formula":
         """Return the formula that a model version stores under ``parameters.serving``.
 
-        A missing or null key and an unknown policy take their value from ``defaults``; unknown keys are ignored. So a
-        version published by an earlier or a later release can be served.
+        A missing or null key and an unknown policy, taste or window take their value from ``defaults``; unknown keys
+        are ignored. So a version published by an earlier or a later release can be served.
         """
         stored = {key: value for key, value in (parameters or {}).items() if value is not None}
         values = {name: stored[name] for name in _KEYS if name in stored}
+        for name, options in CHOICES.items():
+            if values.get(name) not in options:
+                values.pop(name, None)
         policy = _EXCLUSION_POLICY_BY_STORED.get(stored.get(EXCLUSION_POLICY_KEY, ""))
         if policy is not None:
             values["exclusion_policy"] = policy
@@ -268,5 +273,7 @@ class Formula:
         return self.with_(repeat_weight=self.repeat_weight * mean_score)
 
 
+# The parameters that are stored under their own names and have one of these values.
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"trending_window": TRENDING_WINDOWS, "taste": TASTE_SOURCES}
 # The parameters that are stored under their own names.
 _KEYS: Final = tuple(name for name in Formula.__dataclass_fields__ if name != "exclusion_policy")

@@ -56,7 +56,7 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class TasteProfile:
-    """A user's preferences as of now.
+    """A user's taste as of now, from their preferences or their profile.
 
     Attributes
     ----------

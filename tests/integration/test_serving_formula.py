@@ -41,8 +41,6 @@ FORMULAE = [
     Formula(taste="profile", blend=0.1, profile_events=9, rank_decay=0.8, half_life_days=9.0, weight_power=0.5),
     Formula(taste="profile", blend=0.3, frequency_power=1.0, trending_window="engagement", affinity_trend=10.0),
     Formula(trending_window="engagement", trending_prior=2.0, blend=0.9),
-    # a value of a later release is read as the default
-    Formula(taste="whatever", blend=0.2),  # type: ignore[arg-type]
 ]
 
 FOLD = """

@@ -1442,7 +1442,7 @@ export interface Preview {
   formula: Record<string, unknown>;
   /** The user's profile, the product with the greatest weight first. */
   profile: ProfileProduct[];
-  /** The user's preferences, the strongest first. */
+  /** The user's taste, by preferences or profile, the strongest first. */
   taste: TasteEntry[];
   /** Rules in force for the user that move products. */
   rules: PreviewRule[];

@@ -1929,7 +1929,7 @@ class Preview(TypedDict):
     """The user's profile, the product with the greatest weight first."""
 
     taste: list[TasteEntry]
-    """The user's preferences, the strongest first."""
+    """The user's taste, by preferences or profile, the strongest first."""
 
     rules: list[PreviewRule]
     """Rules in force for the user that move products."""

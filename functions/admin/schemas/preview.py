@@ -166,7 +166,7 @@ class Preview(BaseModel):
     algorithm: str | None = Field(description="Algorithm of that version; null without one.")
     formula: dict[str, Any] = Field(description="Parameters of the serving formula; docs/models.md explains them.")
     profile: list[ProfileProduct] = Field(description="The user's profile, the product with the greatest weight first.")
-    taste: list[TasteEntry] = Field(description="The user's preferences, the strongest first.")
+    taste: list[TasteEntry] = Field(description="The user's taste, by preferences or profile, the strongest first.")
     rules: list[PreviewRule] = Field(description="Rules in force for the user that move products.")
     candidates: list[PreviewCandidate] = Field(
         description="The answer in its order, then the other candidates by rank, then products that were left out."

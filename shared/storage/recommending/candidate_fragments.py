@@ -71,7 +71,7 @@ WITH RECURSIVE model AS MATERIALIZED (
 ), favourites AS MATERIALIZED (
     SELECT key::bigint AS category_id FROM preferences WHERE kind = 'category'
     ORDER BY score DESC LIMIT {favourite_categories}
-), met_kinds AS MATERIALIZED (
+), profile_taste AS MATERIALIZED (
     SELECT facet.kind, facet.key, sum(profile.weight) AS score
     FROM profile JOIN products p ON p.id = profile.product_id, {facets}
     WHERE (SELECT taste FROM model) = 'profile' GROUP BY 1, 2
@@ -102,8 +102,8 @@ SELECT json_build_object({explanation}
                       WHERE id > 0 AND external_id <> '' AND by_id IS DISTINCT FROM by_external_id LIMIT 1),
     'profile', (SELECT coalesce(json_agg(json_build_array(product_id, weight, kind)), '[]') FROM profile),
     'taste', (SELECT coalesce(json_agg(json_build_array(kind, key, score)), '[]')
-              FROM (SELECT kind, key, score FROM preferences WHERE (SELECT taste FROM model) <> 'profile'
-                    UNION ALL SELECT kind, key, score FROM met_kinds) AS tastes),
+              FROM (SELECT kind, key, score FROM preferences WHERE (SELECT taste FROM model) = 'preferences'
+                    UNION ALL SELECT kind, key, score FROM profile_taste) AS tastes),
     'rules', (SELECT coalesce(json_agg(json_build_array(
             r.id, r.kind, r.product_id, r.categories, r.brand, r.tag, r.price_min, r.price_max, r.factor, r.position,
             r.note, p.id IS NOT NULL, p.item_group_id, r.discount_min) ORDER BY r.id), '[]')
@@ -115,9 +115,9 @@ SELECT json_build_object({explanation}
                OR r.segment_id = (SELECT segment_id FROM user_segments WHERE user_id = (SELECT id FROM account)))),
     'price', CASE model.taste
              WHEN 'profile' THEN (
-                 SELECT json_build_array(sum(weight), sum(weight * ln(price::float8)),
-                                         sum(weight * ln(price::float8) ^ 2))
-                 FROM profile JOIN products p ON p.id = profile.product_id WHERE price > 0 HAVING count(*) > 0)
+                 SELECT json_build_array(sum(profile.weight), sum(profile.weight * ln(p.price::float8)),
+                                         sum(profile.weight * ln(p.price::float8) ^ 2))
+                 FROM profile JOIN products p ON p.id = profile.product_id WHERE p.price > 0 HAVING count(*) > 0)
              ELSE (SELECT json_build_array(weight, log_sum, square_sum) FROM user_price_bands
                    WHERE user_id = (SELECT id FROM account)) END,
     'location', (SELECT json_build_array(latitude, longitude) FROM account WHERE latitude IS NOT NULL),
@@ -166,8 +166,8 @@ FILLERS: Final = """, alike AS MATERIALIZED (
 ), trending AS MATERIALIZED (
     SELECT p.id, row_number() OVER (ORDER BY t.score DESC, p.id) AS position
     FROM trending_scores t JOIN products p ON p.id = t.product_id
-    WHERE t.time_window = (SELECT CASE WHEN trending_window IN ({unlimited_windows}) THEN '{filler_window}'
-                                       ELSE trending_window END FROM model)
+    WHERE t.time_window = (SELECT CASE WHEN trending_window IN ({scored_windows}) THEN trending_window
+                                       ELSE '{filler_window}' END FROM model)
       AND p.is_active {in_stock} {in_category}
       AND p.id NOT IN (SELECT product_id FROM excluded)
       AND (p.item_group_id IS NULL OR NOT EXISTS (

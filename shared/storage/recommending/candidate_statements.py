@@ -14,6 +14,7 @@ from shared.domain.formula import (
     BOUGHT_TIER,
     CANDIDATES_BY_PROFILE,
     CANDIDATES_BY_TASTE,
+    CHOICES,
     EXCLUSION_POLICY_KEY,
     FAVOURITE_CATEGORIES,
     FILLER_WINDOW,
@@ -24,6 +25,7 @@ from shared.domain.formula import (
     PURCHASE_WEIGHT,
     RANK_MAX,
     RECENT_MINUTES,
+    SCORED_WINDOWS,
     SEEN_EVENTS_MAX,
     SERVING_KEY,
     SERVING_KEYS,
@@ -31,7 +33,6 @@ from shared.domain.formula import (
     SUGGESTED_TIER,
     TASTE_WINDOW,
     TRENDING_TIER,
-    UNLIMITED_WINDOWS,
     VIEW_WEIGHT,
     VIEWED_TIER,
     Formula,
@@ -56,7 +57,8 @@ LEFT_OUT_MAX: Final = 200
 def _parameter_columns() -> str:
     """Return the columns of the active model's formula, with defaults for parameters that the model lacks.
 
-    The exclusion policy keeps its stored value.
+    A choice that this release does not know, one of a later release, becomes the default as well. The exclusion policy
+    keeps its stored value.
     """
     defaults = Formula().parameters()
     columns = []
@@ -66,6 +68,9 @@ def _parameter_columns() -> str:
         if parameter.name == "profile_events":
             # the shop's own setting is the default
             column = f"least({PROFILE_EVENTS_MAX}, coalesce(({stored})::int, :profile_events))"
+        elif parameter.name in CHOICES:
+            options = ", ".join(f"'{option}'" for option in CHOICES[parameter.name])
+            column = f"CASE WHEN {stored} IN ({options}) THEN {stored} ELSE '{default}' END"
         elif isinstance(default, str):
             column = f"coalesce({stored}, '{default}')"
         else:
@@ -190,7 +195,7 @@ def _statement(repeats: Repeats, category: bool, in_stock: bool, k: int, *, expl
         bought_tier=BOUGHT_TIER,
         taste_window=TASTE_WINDOW,
         filler_window=FILLER_WINDOW,
-        unlimited_windows=", ".join(f"'{window}'" for window in UNLIMITED_WINDOWS),
+        scored_windows=", ".join(f"'{window}'" for window in SCORED_WINDOWS),
         in_category=f"AND {in_subtree('p')}" if category else "",
         in_stock="AND p.quantity > 0" if in_stock else "",
         variant_in_category=f"AND {in_subtree('v')}" if category else "",

@@ -4,10 +4,12 @@ import pytest
 
 from shared.domain.formula import (
     EXCLUSION_POLICIES,
+    TASTE_SOURCES,
     TRENDING_WINDOWS,
     ExclusionPolicy,
     Formula,
     Repeats,
+    TasteSource,
     TrendingWindow,
 )
 
@@ -39,8 +41,9 @@ def test_a_stored_formula_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("policy", EXCLUSION_POLICIES)
 @pytest.mark.parametrize("window", TRENDING_WINDOWS)
-def test_every_choice_survives_storage(policy: ExclusionPolicy, window: TrendingWindow) -> None:
-    formula = Formula(exclusion_policy=policy, trending_window=window)
+@pytest.mark.parametrize("taste", TASTE_SOURCES)
+def test_every_choice_survives_storage(policy: ExclusionPolicy, window: TrendingWindow, taste: TasteSource) -> None:
+    formula = Formula(exclusion_policy=policy, trending_window=window, taste=taste)
     assert Formula.from_parameters(formula.parameters()) == formula
 
 
@@ -50,7 +53,16 @@ def test_models_store_the_policy_as_what_may_return() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [None, {}, {"blend": None}, {"returning": "whatever"}, {"of_a_later_release": 1}]
+    "parameters",
+    [
+        None,
+        {},
+        {"blend": None},
+        {"returning": "whatever"},
+        {"taste": "whatever"},
+        {"trending_window": "90d"},
+        {"of_a_later_release": 1},
+    ],
 )
 def test_parameters_missing_from_a_version_take_the_default(parameters: dict[str, object] | None) -> None:
     assert Formula.from_parameters(parameters) == Formula()

@@ -14,7 +14,15 @@ from jobs.models.pairs import numba_installed
 from jobs.offline.recommender import CANDIDATES_KEPT, OfflineRecommender
 from jobs.offline.snapshot import Snapshot, TasteProfiles
 from jobs.tuning.space import FORMULA
-from shared.domain.formula import EXCLUSION_POLICIES, VIEWED_TIER, Formula
+from shared.domain.formula import (
+    EXCLUSION_POLICIES,
+    TASTE_SOURCES,
+    TRENDING_WINDOWS,
+    VIEWED_TIER,
+    Formula,
+    TasteSource,
+    TrendingWindow,
+)
 from shared.domain.ranking import Candidate, TasteProfile, rank
 from tests.unit.offline import data
 
@@ -118,7 +126,7 @@ def served(snapshot: Snapshot, neighbours: Neighbours, formula: Formula, row: in
 
     by_profile = best(cf, 100 + K)
     categories, preferences = snapshot.catalog.categories, taste_of(snapshot.preferences, row)
-    profile = taste_of(snapshot.taste_of(snapshot.profiles(formula)), row)
+    profile = taste_of(snapshot.tastes_from(snapshot.profiles(formula)), row)
     taste = {"preferences": preferences, "profile": profile}[formula.taste]
     favourites = sorted(preferences.scores["category"], key=lambda code: -preferences.scores["category"][code])[:3]
     in_favourites = np.isin(categories, [int(code) for code in favourites])
@@ -220,13 +228,23 @@ def test_known_products_return_where_too_few_others_remain(compiled: bool) -> No
     assert returned > 0
 
 
-def test_answers_do_not_depend_on_what_was_answered_before() -> None:
+@pytest.mark.parametrize("taste", TASTE_SOURCES)
+def test_answers_do_not_depend_on_what_was_answered_before(taste: TasteSource) -> None:
     history = data.shop(users=30, items=ITEMS, events=1500)
     active = np.ones(ITEMS, np.bool_)
     snapshot = Snapshot(history, history.times.max(), np.arange(30), active, made_catalog(1))
     neighbours, other = (cosine_neighbours(history.user_items(), k, min_co_occurrence=1) for k in (40, 10))
     kept = OfflineRecommender(snapshot, K, compiled=False)
-    start = Formula(trending_prior=0.1, half_life_days=30.0, rank_decay=0.9, repeat_weight=0.1, frequency_power=0.5)
+    start = Formula(
+        trending_prior=0.1,
+        half_life_days=30.0,
+        rank_decay=0.9,
+        repeat_weight=0.1,
+        frequency_power=0.5,
+        weight_power=0.5,
+        blend=0.3,
+        taste=taste,
+    )
     values = {**FORMULA, "exclusion_policy": EXCLUSION_POLICIES, "profile_events": (3, 200)}
     for name, options in values.items():
         kept.recommend(neighbours, start)
@@ -235,6 +253,37 @@ def test_answers_do_not_depend_on_what_was_answered_before() -> None:
         for formula in (start.with_(**{name: options[at]}) for at in (0, -1)):
             fresh = OfflineRecommender(snapshot, K, compiled=False)
             assert np.array_equal(kept.recommend(neighbours, formula), fresh.recommend(neighbours, formula)), formula
+
+
+@pytest.mark.parametrize("window", TRENDING_WINDOWS)
+def test_a_stranger_sees_the_trend_of_the_window_or_of_a_week(snapshot: Snapshot, window: TrendingWindow) -> None:
+    recommender = OfflineRecommender(snapshot, K, compiled=False)
+    scores = snapshot.trends["30d" if window == "30d" else "7d"]
+    expected = sorted(range(ITEMS), key=lambda item: (-scores[item], item))[:K]
+    assert (scores[expected] > 0).all()
+    assert recommender.stranger_answer(window).tolist() == expected
+
+
+def test_the_taste_of_the_latest_profile_is_known(snapshot: Snapshot, neighbours: Neighbours) -> None:
+    recommender = OfflineRecommender(snapshot, K, compiled=False)
+    catalog = snapshot.catalog
+    n_values = int(catalog.categories.max()) + 1 + int(catalog.brands.max()) + 1 + catalog.tags.shape[1]
+    assert recommender.n_tastes == len(snapshot.users) * n_values
+    formula = Formula(taste="profile")
+    assert recommender.has_taste(Formula())
+    assert not recommender.has_taste(formula)
+    recommender.recommend(neighbours, formula)
+    # neither what is left out nor how scores are mixed changes a profile
+    assert recommender.has_taste(formula.with_(exclusion_policy="seen", repeat_weight=0.3, blend=0.1))
+    others = {
+        "profile_events": 3,
+        "rank_decay": 0.5,
+        "half_life_days": 7.0,
+        "weight_power": 0.5,
+        "frequency_power": 0.5,
+    }
+    for name, value in others.items():
+        assert not recommender.has_taste(formula.with_(**{name: value})), name
 
 
 def test_candidates_are_known_for_the_latest_models_and_profiles(snapshot: Snapshot, neighbours: Neighbours) -> None:

@@ -135,7 +135,7 @@ def test_the_taste_of_a_profile_has_the_weights_of_the_formula() -> None:
     snapshot = taken(history, catalog, (0, 1))
     # two events, a half-life of 7 days and a decay by rank: 2 for product 1, and 0.8 · 2^-2 for product 0
     formula = Formula(half_life_days=7.0, rank_decay=0.8, weight_power=0.0, frequency_power=1.0, taste="profile")
-    tastes = snapshot.taste_of(snapshot.profiles(formula))
+    tastes = snapshot.tastes_from(snapshot.profiles(formula))
     assert tastes.categories == pytest.approx(np.asarray([[2.0, 0.2], [0.0, 1.0]]))
     assert tastes.brands == pytest.approx(np.asarray([[2.0], [0.0]]))
     assert tastes.tags == pytest.approx(np.asarray([[0.2], [1.0]]))

@@ -18,7 +18,7 @@ from jobs.models.sequences import Sequences
 from jobs.offline.metrics import find_hits, ndcg
 from jobs.offline.split import Split, split_last_days
 from jobs.tuning.budget import Budget
-from jobs.tuning.costs import PREPARED_USER_S, predict_input, predict_mixing
+from jobs.tuning.costs import PREPARED_USER_S, TASTE_S, predict_input, predict_mixing
 from jobs.tuning.objective import INPUTS_KEPT, Objective
 from jobs.tuning.selection import split_for_tuning
 from jobs.tuning.space import SPACES, Space
@@ -189,10 +189,25 @@ def test_weights_of_events_matter_if_they_do_before_any_cut() -> None:
     assert not Objective([older], Catalog.unknown(12)).has_only_purchases
 
 
-def test_a_shop_may_have_only_purchases() -> None:
-    events = [(user, user % 3 + step, 5.0, step + user / 100) for user in range(9) for step in range(6)]
-    split = split_last_days(data.history(*events, items=12), 2, new_only=False)
-    assert Objective([split], Catalog.unknown(12)).has_only_purchases
+def test_a_shop_has_only_purchases_if_it_had_no_other_event_before_any_cut() -> None:
+    def split(weight: float) -> Split:
+        events = [(user, user % 3 + step, 5.0, step + user / 100) for user in range(9) for step in range(6)]
+        return split_last_days(data.history(*events, (0, 1, weight, 0.5), items=12), 2, new_only=False)
+
+    assert Objective([split(5.0)], Catalog.unknown(12)).has_only_purchases
+    assert not Objective([split(5.0), split(1.0)], Catalog.unknown(12)).has_only_purchases
+
+
+def test_the_taste_of_a_new_profile_is_charged() -> None:
+    split = split_last_days(data.shop(), 7, new_only=False)
+    catalog = replace(Catalog.unknown(60), categories=np.arange(60) % 4)
+    tuned, start = Objective([split], catalog), Formula()
+    by_profile = start.with_(taste="profile")
+    extra = tuned.predict_score(by_profile) - tuned.predict_score(start)
+    assert extra == pytest.approx(4 * len(split.users) * TASTE_S)
+    neighbours = tuned.fit(SPACES["cosine"], {"min_co_occurrence": 2}, Weighting(), Budget(9.0))
+    tuned.score(neighbours, by_profile, Budget(9.0))
+    assert tuned.predict_score(by_profile, neighbours) == tuned.predict_score(start, neighbours)
 
 
 def test_mixing_is_charged_by_the_products_of_all_folds() -> None:

@@ -135,6 +135,18 @@ def test_sums_are_tried_where_the_budget_has_room_for_them(factor: float, fits: 
     assert tuned.weightings[1:] == [Weighting(weight_power=0.0, repeated="sum")] * (fits - 1)
 
 
+def test_a_fit_for_all_starts_must_leave_room_for_each() -> None:
+    # products with kinds have one start more
+    catalog = replace(Catalog.unknown(60), categories=np.zeros(60, np.int64))
+    tuned = Recording([split_last_days(data.shop(), 7, new_only=False)], catalog)
+    trial = fit_trial(tuned, "cosine", costing(2.0), {}, Weighting(), starting_formula(tuned), Budget(9.0))
+    assert len(other_starts(tuned, trial.formula)) == 4
+    for factor, fits in ((4.9, 1), (5.1, 2)):
+        again = replace(trial)
+        try_other_starts(tuned, costing(2.0), again, Budget(factor * predict_step(tuned, costing(2.0), trial)))
+        assert again.fits == fits
+
+
 def test_the_untuned_trial_is_that_of_the_personal_start_and_the_others_are_rivals() -> None:
     tuned = recording()
     formula = starting_formula(tuned)

@@ -82,6 +82,15 @@ def test_every_algorithm_that_was_scored_starts_from_its_tuned_values() -> None:
     assert (read(*stored).score, read(*stored).standard_error) == (0.15, 0.02)
 
 
+def test_a_version_of_a_release_with_fewer_parameters_is_searched_as_if_the_shop_had_moved() -> None:
+    version, algorithm, parameters, metrics = row("ease", EASE, candidate("ease", EASE))
+    serving = FORMULA_SERVED.parameters()
+    assert not read(version, algorithm, parameters | {"serving": serving}, metrics).has_moved
+    del serving["taste"]
+    assert read(version, algorithm, parameters | {"serving": serving}, metrics).has_moved
+    assert read(version, algorithm, {}, metrics).has_moved
+
+
 def test_parts_of_a_mixture_are_points_where_no_candidate_says_more() -> None:
     parts = [
         part("ease", EASE, TUNED, 2),
