@@ -1438,7 +1438,7 @@ export interface Preview {
   model_version: number | null;
   /** Algorithm of that version; null without one. */
   algorithm: string | null;
-  /** Parameters of the serving formula; docs/models.md explains them. */
+  /** Parameters of the serving formula; docs/architecture.md explains them. */
   formula: Record<string, unknown>;
   /** The user's profile, the product with the greatest weight first. */
   profile: ProfileProduct[];

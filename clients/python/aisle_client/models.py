@@ -1923,7 +1923,7 @@ class Preview(TypedDict):
     """Algorithm of that version; null without one."""
 
     formula: dict[str, Any]
-    """Parameters of the serving formula; docs/models.md explains them."""
+    """Parameters of the serving formula; docs/architecture.md explains them."""
 
     profile: list[ProfileProduct]
     """The user's profile, the product with the greatest weight first."""
