@@ -158,14 +158,14 @@ class OfflineRecommender:
         """Return whether the candidates from the profiles, most of the work of an answer, are cached."""
         return self._candidates.has(neighbours, CandidateKey.of(formula))
 
-    def has_taste(self, formula: Formula) -> bool:
+    def has_cached_taste(self, formula: Formula) -> bool:
         """Return whether the users' tastes are cached, or are those that all formulae share."""
         if formula.taste == "preferences":
             return True
         return self._profile_taste is not None and self._profile_taste[0] == _profile_key(formula)
 
     @property
-    def n_tastes(self) -> int:
+    def n_taste_values(self) -> int:
         """Return the number of values of all users' tastes: categories, brands and tags for each of them."""
         catalog = self.snapshot.catalog
         n_codes = int(catalog.categories.max(initial=-1)) + int(catalog.brands.max(initial=-1)) + 2
@@ -337,7 +337,7 @@ class OfflineRecommender:
                 ("preferences",), lambda: self._taste_arrays(self.snapshot.preferences)
             )
             return arrays
-        if self._profile_taste is None or not self.has_taste(formula):
+        if self._profile_taste is None or not self.has_cached_taste(formula):
             # those of the previous profile make room first
             self._profile_taste = None
             tastes = self.snapshot.tastes_from(self.snapshot.profiles(formula))
@@ -366,7 +366,7 @@ class OfflineRecommender:
 
 
 def _profile_key(formula: Formula) -> CandidateKey:
-    """Return what the weights of a profile depend on: the key of its candidates without what these depend on beside."""
+    """Return the parameters that a profile's weights depend on: those of its candidates but for the last two."""
     return CandidateKey.of(formula)._replace(repeat_weight=0.0, exclusion_policy="nothing")
 
 

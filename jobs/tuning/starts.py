@@ -83,7 +83,7 @@ def formula_values(objective: Objective) -> Values:
     if objective.has_one_weight:
         fixed |= {"weight_power"}
     if objective.has_only_purchases:
-        # the same order as "all"
+        # it would rank like "all"
         values["trending_window"] = [window for window in TRENDING_WINDOWS if window != "engagement"]
     if objective.weighs_lengths:
         values["prior_evidence"] = PRIOR_EVIDENCES

@@ -164,7 +164,9 @@ class Preview(BaseModel):
     )
     model_version: int | None = Field(description="Model version; null if no model is active.")
     algorithm: str | None = Field(description="Algorithm of that version; null without one.")
-    formula: dict[str, Any] = Field(description="Parameters of the serving formula; docs/architecture.md explains them.")
+    formula: dict[str, Any] = Field(
+        description="Parameters of the serving formula; docs/architecture.md explains them."
+    )
     profile: list[ProfileProduct] = Field(description="The user's profile, the product with the greatest weight first.")
     taste: list[TasteEntry] = Field(description="The user's taste, by preferences or profile, the strongest first.")
     rules: list[PreviewRule] = Field(description="Rules in force for the user that move products.")

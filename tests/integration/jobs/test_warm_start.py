@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from jobs.similarity import Similarity, similarity
+from jobs.tuning.choice import Choice
+from jobs.tuning.selection import choose_model
+from jobs.tuning.warm_start import ActiveVersion
 from shared.clients import postgres
 from shared.clients.postgres import transaction
 from shared.storage.recommending import models
@@ -32,6 +35,26 @@ def active() -> models.Model:
     model = models.active()
     assert model is not None
     return model
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_version_of_a_release_with_fewer_parameters_is_searched_from_all_starts(
+    shop: None, monkeypatch: pytest.MonkeyPatch, is_older: bool
+) -> None:
+    run()
+    if is_older:
+        postgres.write("UPDATE models SET parameters = parameters #- '{serving,taste}' WHERE active")
+    given: list[bool] = []
+
+    def choose(*arguments: Any, active: ActiveVersion, **options: Any) -> Choice:
+        given.append(active.has_moved)
+        return choose_model(*arguments, active=active, **options)
+
+    monkeypatch.setattr("jobs.similarity.choose_model", choose)
+    second = run()
+    assert given == [is_older]
+    # the shop has not moved, and nobody is warned
+    assert (second["drift"]["drifted"], second["drift"]["reasons"]) == (False, [])
 
 
 def test_the_second_run_starts_from_the_first_and_compares_with_it(

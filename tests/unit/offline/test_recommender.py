@@ -256,7 +256,7 @@ def test_answers_do_not_depend_on_what_was_answered_before(taste: TasteSource) -
 
 
 @pytest.mark.parametrize("window", TRENDING_WINDOWS)
-def test_a_stranger_sees_the_trend_of_the_window_or_of_a_week(snapshot: Snapshot, window: TrendingWindow) -> None:
+def test_lists_are_filled_with_the_trend_of_the_window_or_of_a_week(snapshot: Snapshot, window: TrendingWindow) -> None:
     recommender = OfflineRecommender(snapshot, K, compiled=False)
     scores = snapshot.trends["30d" if window == "30d" else "7d"]
     expected = sorted(range(ITEMS), key=lambda item: (-scores[item], item))[:K]
@@ -268,13 +268,13 @@ def test_the_taste_of_the_latest_profile_is_known(snapshot: Snapshot, neighbours
     recommender = OfflineRecommender(snapshot, K, compiled=False)
     catalog = snapshot.catalog
     n_values = int(catalog.categories.max()) + 1 + int(catalog.brands.max()) + 1 + catalog.tags.shape[1]
-    assert recommender.n_tastes == len(snapshot.users) * n_values
+    assert recommender.n_taste_values == len(snapshot.users) * n_values
     formula = Formula(taste="profile")
-    assert recommender.has_taste(Formula())
-    assert not recommender.has_taste(formula)
+    assert recommender.has_cached_taste(Formula())
+    assert not recommender.has_cached_taste(formula)
     recommender.recommend(neighbours, formula)
     # neither what is left out nor how scores are mixed changes a profile
-    assert recommender.has_taste(formula.with_(exclusion_policy="seen", repeat_weight=0.3, blend=0.1))
+    assert recommender.has_cached_taste(formula.with_(exclusion_policy="seen", repeat_weight=0.3, blend=0.1))
     others = {
         "profile_events": 3,
         "rank_decay": 0.5,
@@ -283,7 +283,7 @@ def test_the_taste_of_the_latest_profile_is_known(snapshot: Snapshot, neighbours
         "frequency_power": 0.5,
     }
     for name, value in others.items():
-        assert not recommender.has_taste(formula.with_(**{name: value})), name
+        assert not recommender.has_cached_taste(formula.with_(**{name: value})), name
 
 
 def test_candidates_are_known_for_the_latest_models_and_profiles(snapshot: Snapshot, neighbours: Neighbours) -> None:
