@@ -195,9 +195,9 @@ def test_half_a_number_and_half_a_character_at_the_samples_end_are_no_evidence(b
 
 def test_a_header_that_is_not_text_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="header"):
-        opened(gzip.compress(b"id,name\n" * 100)[4:], encoding="utf-8")
+        opened(gzip.compress(b"id,name\n" * 100, mtime=0)[4:], encoding="utf-8")
     with pytest.raises(InvalidRequest, match="compressed"):
-        opened(gzip.compress(b"id,name\n" * 100), encoding="utf-8")
+        opened(gzip.compress(b"id,name\n" * 100, mtime=0), encoding="utf-8")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
