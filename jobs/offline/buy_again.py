@@ -26,6 +26,7 @@ from shared.domain.replenishment import (
     TREND_FLOOR,
     ReplenishmentFormula,
 )
+from shared.domain.trending import WindowName
 
 
 class Intervals(NamedTuple):
@@ -174,10 +175,10 @@ class BuyAgainRecommender:
         answers[rows[shown], places[shown]] = self._items[order][shown]
         return answers
 
-    def _trend_shares_of(self, window: str) -> Float64Array:
+    def _trend_shares_of(self, window: WindowName) -> Float64Array:
         """Return each pair's trend divided by the greatest among the user's products, shape (n_pairs,)."""
         if window not in self._trend_shares:
-            trends = self._trends["7d" if window == "7d" else "30d"][self._items]
+            trends = self._trends[window][self._items]
             greatest = np.zeros(self._n_rows)
             np.maximum.at(greatest, self._rows, trends)
             greatest = greatest[self._rows]

@@ -26,7 +26,6 @@ from shared.domain.preferences import HALF_LIFE, MAX_HALVINGS
 from shared.domain.trending import WINDOWS
 
 DAY: Final = np.timedelta64(86_400_000_000, "us")
-_WINDOW_NAMES: Final[dict[str, TrendingWindow]] = {"7d": "7d", "30d": "30d"}
 
 
 @dataclass(frozen=True)
@@ -256,7 +255,7 @@ class Snapshot:
         for window in WINDOWS:
             weights = history.weights * np.exp(-window.decay_per_day * ages) * (ages < window.days)
             scores = np.bincount(history.items, weights=weights, minlength=self.n_items)
-            trends[_WINDOW_NAMES[window.name]] = np.asarray(scores * self.active, np.float64)
+            trends[window.name] = np.asarray(scores * self.active, np.float64)
         bought = history.weights == PURCHASE_WEIGHT
         counts = np.bincount(history.items[bought], minlength=self.n_items)
         trends["all"] = np.asarray(counts * self.active, np.float64)

@@ -20,7 +20,7 @@ from jobs.offline.snapshot import Snapshot
 from jobs.offline.split import select_events
 from jobs.tuning.plan import TUNING_EVENTS, sample_users
 from jobs.tuning.trial import TUNED_GAIN_MIN, is_ahead, is_better
-from shared.domain.formula import PURCHASE_WEIGHT
+from shared.domain.formula import PURCHASE_WEIGHT, SCORED_WINDOWS
 from shared.domain.replenishment import ReplenishmentFormula
 
 K: Final = 20
@@ -39,7 +39,7 @@ ROUNDS_MAX: Final = 3
 
 VALUES: Final[dict[str, Sequence[Any]]] = {
     "trend_power": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-    "trending_window": ("7d", "30d"),
+    "trending_window": SCORED_WINDOWS,
     "half_life_days": (15.0, 30.0, 60.0, 120.0, 240.0, None),
     "repeat_evidence": (0.0, 0.1, 0.3, 1.0, 3.0),
     "timing": (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),

@@ -61,19 +61,19 @@ def predict_answers(
     compiled: bool,
     is_prepared: bool,
     has_candidates: bool,
-    n_new_tastes: int = 0,
+    n_new_taste_values: int = 0,
 ) -> float:
     """Return the predicted seconds of answering a group of users whose histories have these ``lengths``.
 
     is_prepared : whether users have been prepared for the exclusion policy and the trending window.
     has_candidates : whether the candidates from these profiles are known, so that only their scores are mixed.
-    n_new_tastes : number of values of the users' tastes, if these have to be computed from the profiles.
+    n_new_taste_values : number of values of the users' tastes, if these have to be computed from the profiles.
     """
     n_neighbours = 0.0 if has_candidates else float(np.minimum(lengths, profile_events).sum()) * NEIGHBOURS
     user_s, neighbour_s = (USER_S, NEIGHBOUR_S) if compiled else (INTERPRETED_USER_S, INTERPRETED_NEIGHBOUR_S)
     if not is_prepared:
         user_s += PREPARED_USER_S
-    return GROUP_S + user_s * len(lengths) + neighbour_s * n_neighbours + TASTE_S * n_new_tastes
+    return GROUP_S + user_s * len(lengths) + neighbour_s * n_neighbours + TASTE_S * n_new_taste_values
 
 
 def predict_mixing(n_parts: int, n_items: int) -> float:

@@ -224,7 +224,7 @@ class Objective:
                 compiled=self.compiled,
                 is_prepared=is_prepared,
                 has_candidates=is_known,
-                n_new_tastes=0 if recommender.has_cached_taste(formula) else recommender.n_taste_values,
+                n_new_taste_values=0 if recommender.has_cached_taste(formula) else recommender.n_taste_values,
             )
             for recommender, lengths, is_known in zip(recommenders, self._lengths, has_candidates, strict=True)
         )

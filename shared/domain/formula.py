@@ -48,13 +48,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from shared.domain.events import EVENT_WEIGHTS, EventType
+from shared.domain.trending import WINDOWS, WindowName
 
 # The products that are left out: none; those bought, and those viewed in the last RECENT_MINUTES; all that the user has
 # interacted with; or all that the user has not interacted with.
 ExclusionPolicy = Literal["nothing", "bought", "seen", "unmet"]
 # Which products known to the user a list contains: none; any that score well enough; or no other products.
 Repeats = Literal["exclude", "include", "only"]
-TrendingWindow = Literal["7d", "30d", "all", "engagement"]
+TrendingWindow = WindowName | Literal["all", "engagement"]
 # Where a user's taste comes from: their stored preferences, or the products in their profile.
 TasteSource = Literal["preferences", "profile"]
 
@@ -72,9 +73,8 @@ SERVING_KEYS: Final[Mapping[Repeats, str]] = {
     "include": "serving_include",
     "only": "serving_only",
 }
-TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d", "all", "engagement")
-# The windows for which trending scores are stored.
-SCORED_WINDOWS: Final[tuple[TrendingWindow, ...]] = ("7d", "30d")
+SCORED_WINDOWS: Final[tuple[TrendingWindow, ...]] = tuple(window.name for window in WINDOWS)
+TRENDING_WINDOWS: Final[tuple[TrendingWindow, ...]] = (*SCORED_WINDOWS, "all", "engagement")
 TASTE_SOURCES: Final[tuple[TasteSource, ...]] = ("preferences", "profile")
 
 # Model versions store an exclusion policy under the key ``returning``, as the products that may return.
@@ -104,6 +104,7 @@ SEEN_EVENTS_MAX: Final = 1_000
 RECENT_MINUTES: Final = 30
 # Events of this weight count as views: product page views and clicks on recommendations.
 VIEW_WEIGHT: Final = EVENT_WEIGHTS[EventType.VIEW]
+# Events of this weight are purchases.
 PURCHASE_WEIGHT: Final = EVENT_WEIGHTS[EventType.PURCHASE]
 # The initial ``prior_evidence`` for tuning, and its value in a shop too small to tune: from the first view on, a list
 # follows the visitor. Model versions without the parameter keep the full prior, as they were tuned.

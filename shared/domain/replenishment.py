@@ -26,9 +26,9 @@ compares their answers.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-ReplenishmentWindow = Literal["7d", "30d"]
+from shared.domain.trending import WindowName
 
 # The key in ``models.parameters`` that holds the formula. A version without it is served with the defaults.
 REPLENISHMENT_KEY: Final = "serving_buy_again"
@@ -82,7 +82,7 @@ class ReplenishmentFormula:
     half_life_days: float | None = 240.0
     repeat_evidence: float = 1.0
     trend_power: float = 0.4
-    trending_window: ReplenishmentWindow = "30d"
+    trending_window: WindowName = "30d"
     timing: float = 0.03
 
     @classmethod

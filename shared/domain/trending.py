@@ -7,15 +7,18 @@ shared/domain/events.py. The SQL in shared/storage/recommending/trending.py comp
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from shared.domain.events import EVENT_WEIGHTS, EventType
+
+# The windows for which trending scores are stored.
+WindowName = Literal["7d", "30d"]
 
 
 class Window(NamedTuple):
     """A trending window: its name, its length, and λ, the rate per day at which the weight of an event decays."""
 
-    name: str
+    name: WindowName
     days: int
     decay_per_day: float
 

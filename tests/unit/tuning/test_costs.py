@@ -41,7 +41,7 @@ def test_answers_cost_by_user_and_by_the_events_that_the_profile_takes(
     mixed = costs.predict_answers(lengths, 50, compiled=compiled, is_prepared=True, has_candidates=True)
     assert mixed == pytest.approx(costs.GROUP_S + 3 * user_s)
     tastes = costs.predict_answers(
-        lengths, 50, compiled=compiled, is_prepared=True, has_candidates=True, n_new_tastes=9_000
+        lengths, 50, compiled=compiled, is_prepared=True, has_candidates=True, n_new_taste_values=9_000
     )
     assert tastes - mixed == pytest.approx(9_000 * costs.TASTE_S)
 
